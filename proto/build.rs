@@ -1,0 +1,26 @@
+//! Compiles `serin/v1/*.proto` with protox (no system `protoc`), then generates prost types and
+//! their proto3 JSON mapping into `OUT_DIR`. Nothing generated is committed.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message as _;
+
+const FILES: [&str; 5] = ["provider", "route", "key", "rollout", "settings"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let protos: Vec<String> = FILES.iter().map(|f| format!("serin/v1/{f}.proto")).collect();
+    println!("cargo:rerun-if-changed=serin");
+    let descriptors = protox::compile(&protos, ["."])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let encoded = descriptors.encode_to_vec();
+    fs::write(out.join("descriptors.bin"), &encoded)?;
+
+    // BTreeMap on both sides: a HashMap would reorder the stored form from run to run.
+    prost_build::Config::new().btree_map(["."]).compile_fds(descriptors)?;
+    pbjson_build::Builder::new()
+        .register_descriptors(&encoded)?
+        .btree_map(["."])
+        .ignore_unknown_fields()
+        .build(&[".serin.v1"])?;
+    Ok(())
+}
