@@ -147,7 +147,10 @@ impl Ending {
     /// Whether this ending means that no attempt was made at the assigned target. Such endings
     /// exist for role `first` only.
     pub fn is_diversion(self) -> bool {
-        matches!(self, Self::DivertedOpen | Self::DivertedUnhealthy | Self::DivertedFull)
+        matches!(
+            self,
+            Self::DivertedOpen | Self::DivertedUnhealthy | Self::DivertedFull
+        )
     }
 
     /// Label `outcome`.
@@ -199,8 +202,13 @@ pub enum Phase {
 }
 
 impl Phase {
-    pub const ALL: [Self; 5] =
-        [Self::Upload, Self::Head, Self::FirstToken, Self::Stream, Self::Backoff];
+    pub const ALL: [Self; 5] = [
+        Self::Upload,
+        Self::Head,
+        Self::FirstToken,
+        Self::Stream,
+        Self::Backoff,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -225,7 +233,12 @@ pub enum TokenType {
 }
 
 impl TokenType {
-    pub const ALL: [Self; 4] = [Self::Input, Self::CachedInput, Self::Output, Self::Reasoning];
+    pub const ALL: [Self; 4] = [
+        Self::Input,
+        Self::CachedInput,
+        Self::Output,
+        Self::Reasoning,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,0 +1,77 @@
+//! Did you mean …? The known word that is nearest to one that is not known.
+//!
+//! Nearest by Levenshtein distance, upper case and underscores aside, and only if near enough that
+//! the guess is more help than noise.
+
+/// The known word nearest to `word`, if at most a third of it has to change.
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let plain = simplified(word);
+    let near_enough = (plain.len() / 3).max(1);
+    known
+        .map(|candidate| (distance(&plain, &simplified(candidate)), candidate))
+        .filter(|(distance, _)| *distance <= near_enough)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Lower-case letters without separators, at most 64: nobody's typing error is longer.
+fn simplified(word: &str) -> Vec<char> {
+    let letters = word.chars().filter(|c| !matches!(c, '_' | '-'));
+    letters.flat_map(char::to_lowercase).take(64).collect()
+}
+
+/// Levenshtein's distance, one row at a time.
+fn distance(a: &[char], b: &[char]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, left) in a.iter().enumerate() {
+        let mut diagonal = i;
+        let mut before = i + 1;
+        for (right, cell) in b.iter().zip(row.iter_mut().skip(1)) {
+            let replaced = diagonal + usize::from(left != right);
+            diagonal = *cell;
+            before = replaced.min(diagonal + 1).min(before + 1);
+            *cell = before;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(a.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_word_is_suggested_and_a_far_one_is_not() {
+        let known = ["weights", "canary", "fallback", "baseUrl", "usageInStream"];
+        let table = [
+            ("wieghts", Some("weights")),
+            ("weight", Some("weights")),
+            ("base_url", Some("baseUrl")),
+            ("baseURL", Some("baseUrl")),
+            ("usage-in-stream", Some("usageInStream")),
+            ("kanarie", None),
+            ("", None),
+            ("x", None),
+        ];
+        for (word, expected) in table {
+            assert_eq!(nearest(word, known.into_iter()), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn distance_counts_single_changes() {
+        let chars = |word: &str| word.chars().collect::<Vec<_>>();
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("abc", "", 3),
+            ("", "ab", 2),
+            ("kitten", "sitting", 3),
+            ("ab", "ba", 2),
+        ] {
+            assert_eq!(distance(&chars(a), &chars(b)), expected, "{a} {b}");
+        }
+    }
+}

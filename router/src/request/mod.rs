@@ -1,0 +1,149 @@
+//! THE PATH: one request in, one answer out.
+//!
+//! ```text
+//!   head ─▶ identify ─▶ read ─▶ resolve ─▶ assign ─▶ until_answered ─▶ relay ─▶ sealed record
+//!            401        400 408  404 403               429 502 503 504
+//!                       413 415
+//! ```
+//! [`answer`] is the whole way; what it calls answers questions and does not decide what happens
+//! next. The [`Record`] goes along and is sealed however the way ends.
+
+mod attempt;
+pub(crate) mod deadline;
+mod events;
+mod fields;
+mod incoming;
+mod members;
+mod models;
+pub(crate) mod operation;
+mod opening;
+pub(crate) mod parse;
+pub(crate) mod rejection;
+mod relay;
+pub(crate) mod respond;
+mod timer;
+
+use std::{borrow::Cow, sync::Arc};
+
+use actix_web::{HttpRequest, HttpResponse, http::header::AUTHORIZATION, web::Payload};
+
+use attempt::{Attempts, Ended};
+use deadline::Deadline;
+use incoming::Call;
+use rejection::Rejection;
+
+use crate::{
+    auth::Caller,
+    clock,
+    pick::{self, Affinity, Place},
+    record::Record,
+    route::Route,
+    settings::Auth,
+    snapshot::Snapshot,
+};
+
+/// The way of a request that goes to a provider. `rest`: what follows `/v1`, with its query.
+pub(crate) async fn answer(
+    head: &HttpRequest,
+    payload: Payload,
+    rest: &str,
+    record: &mut Record,
+) -> Result<Ended, Rejection> {
+    let snapshot = identify(head, record)?;
+    let call = incoming::read(head, payload, record).await?;
+    record.read(call.shallow.stream);
+    let route = resolve(&snapshot, &call, record)?;
+    record.routed(route);
+    let caller = record.caller.clone();
+    let affinity = affinity(route, head, &call, caller.as_deref());
+    let assigned = route.split.assign(&affinity, record.worker.draws.next(), true);
+    record.assigned(assigned, &affinity);
+    route.budget.deposit(route.retry_deposit);
+    let deadline = Deadline::new(route.limits, clock::since_start_ms(record.started));
+    let operation = record.operation;
+    let attempts = Attempts { head, call: &call, route, operation, rest, deadline };
+    attempts.until_answered(assigned, record).await
+}
+
+/// `GET /v1/models`, or one of them.
+pub(crate) fn models(
+    head: &HttpRequest,
+    id: Option<&str>,
+    record: &mut Record,
+) -> Result<String, Rejection> {
+    let snapshot = identify(head, record)?;
+    let caller = record.caller.as_deref();
+    match id {
+        None => Ok(models::list(&snapshot.routes, caller)),
+        Some(id) => models::one(&snapshot.routes, caller, id).ok_or_else(|| {
+            let model = models::percent_decoded(id).unwrap_or_else(|| id.to_owned());
+            Rejection::ModelNotFound { model }
+        }),
+    }
+}
+
+/// Who calls, decided by the head alone. The snapshot is the one the request keeps to its end.
+fn identify(head: &HttpRequest, record: &mut Record) -> Result<Arc<Snapshot>, Rejection> {
+    let snapshot = record.worker.snapshot().ok_or(Rejection::NotReady)?;
+    record.revision = snapshot.revision.0;
+    if record.worker.shared.auth == Auth::Required {
+        let authorization = head.headers().get(AUTHORIZATION).map(|value| value.as_bytes());
+        let now_ms = clock::unix_ms(clock::unix());
+        let caller = snapshot.keyring.find(authorization, now_ms).map_err(Rejection::Denied)?;
+        record.caller = Some(caller);
+    }
+    Ok(snapshot)
+}
+
+/// Which route the model names. What there is none of comes before what is not allowed: a key that
+/// may use nothing learns no more than that.
+fn resolve<'a>(
+    snapshot: &'a Snapshot,
+    call: &Call,
+    record: &Record,
+) -> Result<&'a Arc<Route>, Rejection> {
+    let model = &call.shallow.model;
+    let route = snapshot.routes.resolve(model);
+    let route = route.ok_or_else(|| Rejection::ModelNotFound { model: model.clone() })?;
+    match &record.caller {
+        Some(caller) if !caller.may_use(&route.name) => {
+            Err(Rejection::RouteNotAllowed { model: model.clone() })
+        }
+        _ => Ok(route),
+    }
+}
+
+/// What keeps this caller with one target: the first value present of those the route names.
+fn affinity<'a>(
+    route: &'a Route,
+    head: &'a HttpRequest,
+    call: &'a Call,
+    caller: Option<&'a Caller>,
+) -> Affinity<'a> {
+    let name = caller.map_or("", |caller| &caller.name);
+    pick::find(&route.affinity, |place| match place {
+        Place::Header(name) => {
+            head.headers().get(&**name).map(|value| Cow::Borrowed(value.as_bytes()))
+        }
+        Place::Body(name) if &**name == "user" => {
+            let span = call.shallow.user_span.clone()?;
+            fields::at(&call.body, span).map(|value| Cow::Owned(value.into_bytes()))
+        }
+        Place::Body(name) => {
+            fields::field(&call.body, name).map(|value| Cow::Owned(value.into_bytes()))
+        }
+        Place::Conversation => fields::opening(&call.body)
+            .map(|opening| Cow::Owned([name.as_bytes(), b"\x1f", &opening].concat())),
+        Place::Key if name.is_empty() => None,
+        Place::Key => Some(Cow::Borrowed(name.as_bytes())),
+    })
+}
+
+/// The answer to a request that `answer` has brought to its end.
+pub(crate) fn respond(ended: Result<Ended, Rejection>, record: Record) -> HttpResponse {
+    match ended {
+        Ok(Ended::Opened(opened)) => respond::opened(opened, record),
+        Ok(Ended::PassedThrough(refusal)) => respond::refused(refusal, record),
+        Err(rejection) => respond::rejected(&rejection, record),
+    }
+}

@@ -1,0 +1,24 @@
+//! The newest snapshot: loaded by every request, swapped by one writer.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+use super::Snapshot;
+
+/// Empty until the first snapshot was applied.
+#[derive(Debug, Default)]
+pub(crate) struct Cell {
+    current: ArcSwapOption<Snapshot>,
+}
+
+impl Cell {
+    pub(crate) fn load(&self) -> Option<Arc<Snapshot>> {
+        self.current.load_full()
+    }
+
+    /// Requests that already hold the old one keep it to their end.
+    pub(super) fn swap(&self, next: Arc<Snapshot>) {
+        self.current.store(Some(next));
+    }
+}

@@ -1,0 +1,150 @@
+//! What one worker thread holds: its clients, its randomness, its place in the counters.
+//!
+//! A worker shares with the others only what is read or atomic: the snapshot's cell, the counters,
+//! the queue of the recorder. Nothing here is locked, and nothing crosses threads.
+
+use std::{
+    cell::Cell,
+    fmt::Write as _,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use serin_proto::metric::ActorKind;
+use actix_web::http::header::HeaderValue;
+
+use crate::{
+    clock::Draws,
+    drain::Drain,
+    provider::client::Clients,
+    record::{
+        Line,
+        metrics::{Metrics, ProcessShard},
+        recorder::Lines,
+        sample::Claims,
+    },
+    settings::{Auth, Settings},
+    snapshot::{Cell as SnapshotCell, Snapshot},
+};
+
+/// What all workers of a router share.
+pub(crate) struct Shared {
+    pub(crate) auth: Auth,
+    pub(crate) body_bytes_max: usize,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) snapshot: SnapshotCell,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) drain: Drain,
+    pub(crate) claims: Claims,
+    /// Bytes of request bodies held now, over all workers.
+    pub(crate) bodies_held: AtomicUsize,
+    next_worker: AtomicUsize,
+}
+
+impl Shared {
+    pub(crate) fn new(settings: Arc<Settings>, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self {
+            auth: settings.auth,
+            body_bytes_max: settings.body_bytes_max,
+            settings,
+            snapshot: SnapshotCell::default(),
+            metrics,
+            drain: Drain::default(),
+            claims: Claims::default(),
+            bodies_held: AtomicUsize::new(0),
+            next_worker: AtomicUsize::new(0),
+        })
+    }
+}
+
+/// One worker thread's own things.
+pub(crate) struct Worker {
+    /// Its place in every sharded counter.
+    pub(crate) index: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clients: Clients,
+    pub(crate) draws: Draws,
+    lines: Lines,
+    next_request: Cell<u64>,
+    /// The newest snapshot this worker has tidied its clients for.
+    tidied: Cell<u64>,
+}
+
+impl Worker {
+    /// Called on the worker's own thread.
+    pub(crate) fn new(shared: &Arc<Shared>, lines: Lines) -> Rc<Self> {
+        let draws = Draws::new();
+        Rc::new(Self {
+            index: shared.next_worker.fetch_add(1, Relaxed),
+            shared: Arc::clone(shared),
+            metrics: Arc::clone(&shared.metrics),
+            clients: Clients::new(&shared.settings.allowed_networks),
+            next_request: Cell::new(draws.next()),
+            draws,
+            lines,
+            tidied: Cell::new(0),
+        })
+    }
+
+    /// The snapshot a request keeps to its end; `None` before the first one was applied.
+    pub(crate) fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        let snapshot = self.shared.snapshot.load()?;
+        if self.tidied.replace(snapshot.revision.0) != snapshot.revision.0 {
+            self.clients.keep_only(|id| snapshot.has_target(id));
+        }
+        Some(snapshot)
+    }
+
+    pub(crate) fn next_id(&self) -> RequestId {
+        let next = self.next_request.get().wrapping_add(1);
+        self.next_request.set(next);
+        RequestId::Made(next.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    pub(crate) fn process(&self) -> &ProcessShard {
+        self.metrics.process_shard(self.index)
+    }
+
+    /// Hands an access line to the recorder. What does not fit is counted, not awaited.
+    pub(crate) fn record(&self, line: Line) {
+        if self.lines.push(line).is_err() {
+            self.metrics.process.dropped(ActorKind::Recorder);
+        }
+    }
+}
+
+/// What a request is called in logs, headers and traces.
+#[derive(Clone, Debug)]
+pub(crate) enum RequestId {
+    /// The caller's own, checked.
+    Given(HeaderValue),
+    Made(u64),
+}
+
+/// Longest id that is kept from a caller, in bytes.
+const ID_BYTES_MAX: usize = 128;
+
+impl RequestId {
+    /// The caller's id, if it is one that may stand in a header and a log.
+    pub(crate) fn given(value: &HeaderValue) -> Option<Self> {
+        let bytes = value.as_bytes();
+        let sane = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let fits = (1..=ID_BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(sane);
+        fits.then(|| Self::Given(value.clone()))
+    }
+
+    pub(crate) fn header(&self) -> HeaderValue {
+        match self {
+            Self::Given(value) => value.clone(),
+            Self::Made(id) => {
+                let mut text = String::with_capacity(16);
+                let _ = write!(text, "{id:016x}");
+                HeaderValue::try_from(text).expect("hex digits are visible ASCII")
+            }
+        }
+    }
+}
