@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+/// Most faults one reading tells; who has more begins with these.
+pub const FAULTS_MAX: usize = 1_000;
+
 /// One fault or warning. `Display` is `serin.yaml:12:7: /routes/0/traffic/weights: message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {

@@ -6,13 +6,13 @@
 //!
 //! `null` means absent, as the proto3 JSON mapping says, but not inside a list.
 
-use std::sync::LazyLock;
+use std::{collections::HashMap, sync::LazyLock};
 
 use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Number, Value as Json};
 
 use crate::{
-    fault::{Fault, Pointer},
+    fault::{FAULTS_MAX, Fault, Pointer},
     suggest::nearest,
     tree::{Entry, Node, Place, Value},
 };
@@ -44,19 +44,19 @@ impl Reading {
     fn message(&mut self, node: &Node, message: &MessageDescriptor, at: &Pointer) -> Option<Json> {
         let entries = self.map(node, at)?;
         let mut object = Map::new();
-        for entry in entries {
+        for entry in self.unrepeated(entries, at) {
             let here = at.key(&entry.key);
             let field = message
                 .fields()
                 .find(|field| field.json_name() == entry.key);
             let Some(field) = field else {
+                if self.faults.len() == FAULTS_MAX {
+                    break;
+                }
                 let text = unknown_field(&entry.key, message);
                 self.fault(&here, entry.place, "unknown_field", text);
                 continue;
             };
-            if self.is_repeated(entry, entries, &here) {
-                continue;
-            }
             if let Some(json) = self.field(&entry.node, &field, &here) {
                 object.insert(entry.key.clone(), json);
             }
@@ -98,11 +98,8 @@ impl Reading {
         let value_kind = entry_message.map_entry_value_field().kind();
         let entries = self.map(node, at)?;
         let mut object = Map::new();
-        for entry in entries {
+        for entry in self.unrepeated(entries, at) {
             let here = at.key(&entry.key);
-            if self.is_repeated(entry, entries, &here) {
-                continue;
-            }
             if let Some(json) = self.single(&entry.node, &value_kind, &here) {
                 object.insert(entry.key.clone(), json);
             }
@@ -159,18 +156,20 @@ impl Reading {
         None
     }
 
-    /// Whether an earlier entry has the same key; the first one counts, each later one is a fault.
-    fn is_repeated(&mut self, entry: &Entry, all: &[Entry], at: &Pointer) -> bool {
-        let first = all.iter().find(|other| other.key == entry.key);
-        let Some(first) = first.filter(|first| !std::ptr::eq(*first, entry)) else {
-            return false;
-        };
-        let text = format!(
-            "is written twice, first on line {}: remove one",
-            first.place.line
-        );
-        self.fault(at, entry.place, "duplicate_field", text);
-        true
+    /// The first entry of each key; each later one with the same key is a fault.
+    fn unrepeated<'a>(&mut self, entries: &'a [Entry], at: &Pointer) -> Vec<&'a Entry> {
+        let mut first_lines = HashMap::with_capacity(entries.len());
+        let mut kept = Vec::with_capacity(entries.len());
+        for entry in entries {
+            if let Some(line) = first_lines.get(entry.key.as_str()) {
+                let text = format!("is written twice, first on line {line}: remove one");
+                self.fault(&at.key(&entry.key), entry.place, "duplicate_field", text);
+            } else {
+                first_lines.insert(entry.key.as_str(), entry.place.line);
+                kept.push(entry);
+            }
+        }
+        kept
     }
 
     fn fault(
@@ -180,6 +179,9 @@ impl Reading {
         code: &'static str,
         message: impl Into<String>,
     ) {
+        if self.faults.len() == FAULTS_MAX {
+            return;
+        }
         let mut fault = Fault::new(at, code, message);
         fault.line = Some(place.line);
         fault.column = Some(place.column);

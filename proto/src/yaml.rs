@@ -18,7 +18,7 @@ use crate::{
 /// Longest text that is parsed, in bytes.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Deepest nesting of lists and maps. A document needs 7; the parser recurses, so this is also what
-/// keeps a small thread's stack whole.
+/// keeps a thread's stack whole: 1 MiB is enough in a debug build.
 pub const DEPTH_MAX: usize = 16;
 
 /// A file that may be used.
@@ -48,9 +48,11 @@ pub fn read_in(file_name: &str, text: &str, context: &Context) -> Result<Read, V
     };
     let tree = parse(text).map_err(|fault| vec![named(fault)])?;
     let placed = |mut fault: Fault| {
-        let place = tree.place_of(&fault.pointer);
-        fault.line.get_or_insert(place.line);
-        fault.column.get_or_insert(place.column);
+        if fault.line.is_none() {
+            let place = tree.place_of(&fault.pointer);
+            fault.line = Some(place.line);
+            fault.column = Some(place.column);
+        }
         named(fault)
     };
     let in_order = |faults: Vec<Fault>| {

@@ -261,3 +261,35 @@ fn a_fault_in_an_anchor_is_told_where_it_is_written() {
     ];
     assert_eq!(told(&faults), expected);
 }
+
+#[test]
+fn anchors_that_refer_to_each_other_without_end_are_faults() {
+    let merges: String = (1..20_000)
+        .map(|i| format!("a{i}: &a{i} {{<<: *a{}}}\n", i - 1))
+        .collect();
+    let aliases: String = (1..20_000)
+        .map(|i| format!("a{i}: &a{i} *a{}\n", i - 1))
+        .collect();
+    let texts = [
+        "keys: &k [*k]\n".to_owned(),
+        "keys: &k {a: *k}\n".to_owned(),
+        "keys: &k {<<: *k}\n".to_owned(),
+        format!("a0: &a0 {{x: 1}}\n{merges}"),
+        format!("a0: &a0 {{x: 1}}\n{aliases}"),
+    ];
+    for text in texts {
+        let faults = yaml::read("f", &text).unwrap_err();
+        let start: String = text.chars().take(60).collect();
+        assert_ne!(faults, [], "{start}");
+    }
+}
+
+#[test]
+fn a_great_many_keys_and_faults_take_no_great_time_and_are_told_in_part() {
+    let keys: String = (0..50_000).map(|i| format!("k{i}: 1\n")).collect();
+    let faults = yaml::read("f", &keys).unwrap_err();
+    assert_eq!(faults.len(), serin_proto::fault::FAULTS_MAX);
+    let headers: String = (0..50_000).map(|i| format!("x-{i}: a, ")).collect();
+    let text = FILE.replace("x-org: org-1", &headers);
+    assert!(yaml::read("f", &text).is_ok());
+}

@@ -116,11 +116,7 @@ pub async fn run(
     let traffic = actix_rt::spawn(traffic);
 
     shutdown.await;
-    shared.drain.begin();
-    tracing::info!(grace = ?settings.drain.grace, "draining: still accepting");
-    tokio::time::sleep(settings.drain.grace).await;
-    tracing::info!(limit = ?settings.drain.limit, "draining: answers in flight run to their end");
-    traffic_handle.stop(true).await;
+    drain::drain(&shared, &traffic_handle).await;
     // What the servers return was logged as it happened; they have ended, which is what counts.
     let _ = traffic.await;
     watching.abort();

@@ -130,7 +130,7 @@ fn probe(worker: &Worker, path: &str) -> Option<HttpResponse> {
 
 /// The answer of `/ready` and `/readyz`: a snapshot was applied once, and we are not leaving.
 pub(crate) fn ready(shared: &Shared) -> HttpResponse {
-    let (mut response, text) = if shared.drain.is_draining() {
+    let (mut response, text) = if shared.is_draining() {
         (HttpResponse::ServiceUnavailable(), "draining\n")
     } else if shared.snapshot.load().is_none() {
         (HttpResponse::ServiceUnavailable(), "no documents applied yet\n")

@@ -9,7 +9,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::{Acquire, Relaxed}},
     },
 };
 
@@ -18,7 +18,6 @@ use actix_web::http::header::HeaderValue;
 
 use crate::{
     clock::Draws,
-    drain::Drain,
     provider::client::Clients,
     record::{
         Line,
@@ -37,7 +36,8 @@ pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
     pub(crate) snapshot: SnapshotCell,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) drain: Drain,
+    /// This router is leaving: it is not ready, and closes connections as they come to rest.
+    pub(crate) draining: AtomicBool,
     pub(crate) claims: Claims,
     /// Bytes of request bodies held now, over all workers.
     pub(crate) bodies_held: AtomicUsize,
@@ -52,11 +52,15 @@ impl Shared {
             settings,
             snapshot: SnapshotCell::default(),
             metrics,
-            drain: Drain::default(),
+            draining: AtomicBool::new(false),
             claims: Claims::default(),
             bodies_held: AtomicUsize::new(0),
             next_worker: AtomicUsize::new(0),
         })
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Acquire)
     }
 }
 
@@ -111,7 +115,7 @@ impl Worker {
 
     /// Hands an access line to the recorder. What does not fit is counted, not awaited.
     pub(crate) fn record(&self, line: Line) {
-        if self.lines.push(line).is_err() {
+        if !self.lines.push(line) {
             self.metrics.process.dropped(ActorKind::Recorder);
         }
     }

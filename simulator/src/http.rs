@@ -276,5 +276,4 @@ fn bearer(value: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "http_tests.rs"]
 mod tests;

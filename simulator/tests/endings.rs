@@ -1,4 +1,6 @@
 //! How answers end: whole, cut, reset, stalled, or because the caller left.
+//!
+//! Asserted from both sides: what the caller read, and what the journal says.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -22,8 +24,8 @@ fn whole_stream() -> Vec<u8> {
 
 #[test]
 fn a_stream_arrives_byte_for_byte() {
-    let text = String::from_utf8(whole_stream()).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let text = String::from_utf8(whole_stream()).expect("a working loopback");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a working loopback");
     assert_eq!(
         head,
         "HTTP/1.1 200 OK\r\nserver: serin-simulator\r\n\
@@ -34,7 +36,7 @@ fn a_stream_arrives_byte_for_byte() {
     let mut left = body;
     let mut events = Vec::new();
     while let Some((size, more)) = left.split_once("\r\n") {
-        let size = usize::from_str_radix(size, 16).unwrap();
+        let size = usize::from_str_radix(size, 16).expect("a working loopback");
         assert_eq!(&more[size..size + 2], "\r\n");
         events.push(&more[..size]);
         left = &more[size + 2..];
@@ -103,7 +105,7 @@ fn trickled_bytes_are_the_same_bytes() {
 fn read_events(stream: &mut impl Read, count: usize) {
     let (mut all, mut some) = (Vec::new(), [0; 512]);
     while all.windows(6).filter(|w| w == b"data: ").count() < count {
-        let read = stream.read(&mut some).unwrap();
+        let read = stream.read(&mut some).expect("a working loopback");
         assert!(read > 0, "ended early");
         all.extend_from_slice(&some[..read]);
     }
@@ -170,7 +172,7 @@ fn a_caller_who_leaves_in_upload_is_noted_with_what_came() {
     let text = post(r#"{"model":"a"}"#);
     stream
         .write_all(&text.as_bytes()[..text.len() - 3])
-        .unwrap();
+        .expect("a working loopback");
     drop(stream);
     let received = eventually(&simulator, |r| r.ended == Ended::ClientGone);
     assert_eq!(received.phase, Some(Phase::Reading));
@@ -182,10 +184,12 @@ fn stopping_closes_the_port_and_every_connection() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .unwrap();
+        .expect("a working loopback");
     runtime.block_on(async {
-        let addr: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let simulator = Simulator::start(addr, Script::default()).await.unwrap();
+        let addr: SocketAddr = "127.0.0.1:0".parse().expect("a working loopback");
+        let simulator = Simulator::start(addr, Script::default())
+            .await
+            .expect("a working loopback");
         let mut idle = connect(&simulator);
         let addr = simulator.addr();
         ask(&mut idle, &post(r#"{"model":"a"}"#));
@@ -194,6 +198,8 @@ fn stopping_closes_the_port_and_every_connection() {
         assert_eq!(rest(&mut idle).0, b"");
         let refused = std::net::TcpStream::connect(addr).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
-        Simulator::start(addr, Script::default()).await.unwrap();
+        Simulator::start(addr, Script::default())
+            .await
+            .expect("a working loopback");
     });
 }

@@ -16,13 +16,16 @@ use serin_simulator::{Received, Script, Simulator};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub fn simulator(script: &str) -> Simulator {
-    let addr: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    Simulator::spawn_thread(addr, Script::parse(script).unwrap()).unwrap()
+    let addr: SocketAddr = "127.0.0.1:0".parse().expect("a working loopback");
+    Simulator::spawn_thread(addr, Script::parse(script).expect("a working loopback"))
+        .expect("a working loopback")
 }
 
 pub fn connect(simulator: &Simulator) -> TcpStream {
-    let stream = TcpStream::connect(simulator.addr()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let stream = TcpStream::connect(simulator.addr()).expect("a working loopback");
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .expect("a working loopback");
     stream
 }
 
@@ -34,7 +37,9 @@ pub fn post(body: &str) -> String {
 }
 
 pub fn ask(stream: &mut TcpStream, text: &str) {
-    stream.write_all(text.as_bytes()).unwrap();
+    stream
+        .write_all(text.as_bytes())
+        .expect("a working loopback");
 }
 
 /// Everything up to the end of the connection; the error, if it ended by one.
@@ -54,19 +59,19 @@ pub fn answer(stream: &mut TcpStream) -> (u16, String) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
+        stream.read_exact(&mut byte).expect("a working loopback");
         head.push(byte[0]);
     }
-    let head = String::from_utf8(head).unwrap();
+    let head = String::from_utf8(head).expect("a working loopback");
     let length = head
         .lines()
         .find_map(|l| l.strip_prefix("content-length: "))
-        .unwrap();
-    let mut body = vec![0; length.parse().unwrap()];
-    stream.read_exact(&mut body).unwrap();
+        .expect("a working loopback");
+    let mut body = vec![0; length.parse().expect("a working loopback")];
+    stream.read_exact(&mut body).expect("a working loopback");
     (
-        head[9..12].parse().unwrap(),
-        String::from_utf8(body).unwrap(),
+        head[9..12].parse().expect("a working loopback"),
+        String::from_utf8(body).expect("a working loopback"),
     )
 }
 

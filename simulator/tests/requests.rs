@@ -1,4 +1,7 @@
 //! Requests in all their forms, and the addresses of the simulator itself.
+//!
+//! Each test has one simulator and mostly one connection, so that leftovers of one request would
+//! show in the next.
 
 use std::io::Write;
 

@@ -6,7 +6,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use crate::{
-    fault::{Fault, Pointer},
+    fault::{FAULTS_MAX, Fault, Pointer},
     name::is_name,
     suggest::nearest,
     unit::parse_duration,
@@ -23,11 +23,15 @@ pub struct Findings {
 
 impl Findings {
     pub(super) fn fault(&mut self, at: &Pointer, code: &'static str, message: impl Into<String>) {
-        self.faults.push(Fault::new(at, code, message));
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.push(Fault::new(at, code, message));
+        }
     }
 
     pub(super) fn warn(&mut self, at: &Pointer, code: &'static str, message: impl Into<String>) {
-        self.warnings.push(Fault::new(at, code, message));
+        if self.warnings.len() < FAULTS_MAX {
+            self.warnings.push(Fault::new(at, code, message));
+        }
     }
 
     /// A name is there and may be one.

@@ -81,11 +81,6 @@ impl Caller {
             Routes::Named(names) => names.binary_search_by(|name| (**name).cmp(route)).is_ok(),
         }
     }
-
-    /// Whether it may use every route, those to come included.
-    pub(crate) fn sees_all(&self) -> bool {
-        self.routes == Routes::All
-    }
 }
 
 impl Keyring {

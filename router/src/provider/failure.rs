@@ -47,8 +47,6 @@ pub(crate) enum Failure {
     /// The request's deadline passed during this attempt.
     #[error("the deadline passed")]
     TimeoutTotal,
-    #[error("the caller left")]
-    ClientGone,
 }
 
 impl Failure {
@@ -71,7 +69,6 @@ impl Failure {
             Self::TimeoutFirstToken | Self::TimeoutAnswer => Ending::TimeoutFirstToken,
             Self::TimeoutIdle => Ending::TimeoutIdle,
             Self::TimeoutTotal => Ending::TimeoutTotal,
-            Self::ClientGone => Ending::ClientGone,
         }
     }
 }

@@ -7,7 +7,7 @@
 pub(crate) mod address;
 pub(crate) mod client;
 pub(crate) mod content;
-pub mod credential;
+pub(crate) mod credential;
 pub(crate) mod failure;
 pub(crate) mod splice;
 pub(crate) mod sse;

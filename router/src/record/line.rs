@@ -60,7 +60,7 @@ impl Line {
             assigned: record.assigned.map(|assigned| assigned.target),
             served: record.served,
             attempts: record.attempts,
-            revision: record.revision,
+            revision: record.snapshot.as_ref().map_or(0, |snapshot| snapshot.revision.0),
             status: record.status,
             outcome,
             code: record.code,

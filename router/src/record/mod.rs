@@ -37,6 +37,7 @@ use crate::{
     provider::{failure::Failure, usage::Usage},
     record::metrics::RouteMetrics,
     route::Route,
+    snapshot::Snapshot,
     worker::{RequestId, Worker},
 };
 
@@ -95,7 +96,8 @@ pub(crate) struct Record {
     pub(crate) peer: Peer,
     pub(crate) caller: Option<Arc<Caller>>,
     pub(crate) route: Option<Arc<Route>>,
-    pub(crate) revision: u64,
+    /// The one this request keeps to its end.
+    pub(crate) snapshot: Option<Arc<Snapshot>>,
     pub(crate) assigned: Option<Assigned>,
     /// Role `first` is still to be counted.
     first_open: bool,
@@ -136,7 +138,7 @@ impl Record {
             peer,
             caller: None,
             route: None,
-            revision: 0,
+            snapshot: None,
             assigned: None,
             first_open: false,
             is_sample: false,

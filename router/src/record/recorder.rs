@@ -29,21 +29,20 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// A worker's end of the queue.
 #[derive(Clone, Debug)]
 pub(crate) struct Lines {
-    queue: Option<Arc<ArrayQueue<Line>>>,
+    queue: Option<Arc<ArrayQueue<Box<Line>>>>,
 }
 
 impl Lines {
-    /// # Errors
-    /// The line itself, when there is no room for it.
-    pub(crate) fn push(&self, line: Line) -> Result<(), Line> {
-        self.queue.as_ref().map_or(Ok(()), |queue| queue.push(line))
+    /// `false`: there is no room for it.
+    pub(crate) fn push(&self, line: Line) -> bool {
+        self.queue.as_ref().is_none_or(|queue| queue.push(Box::new(line)).is_ok())
     }
 }
 
 /// The thread that writes.
 #[derive(Debug)]
 pub(crate) struct Recorder {
-    queue: Option<Arc<ArrayQueue<Line>>>,
+    queue: Option<Arc<ArrayQueue<Box<Line>>>>,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -89,7 +88,7 @@ impl Drop for Recorder {
     }
 }
 
-fn write_lines(queue: &ArrayQueue<Line>, sink: Box<dyn Write + Send>, stopping: &AtomicBool) {
+fn write_lines(queue: &ArrayQueue<Box<Line>>, sink: Box<dyn Write + Send>, stopping: &AtomicBool) {
     let mut sink = BufWriter::with_capacity(64 * 1024, sink);
     let mut text = Vec::with_capacity(1024);
     loop {

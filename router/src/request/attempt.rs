@@ -49,7 +49,7 @@ pub(crate) struct Attempts<'a> {
 
 /// How it ended: an answer, or the provider's own word that the request is at fault.
 pub(crate) enum Ended {
-    Opened(Opened),
+    Opened(Box<Opened>),
     PassedThrough(Refusal),
 }
 
@@ -83,7 +83,7 @@ impl Attempts<'_> {
         loop {
             let (target, role, began) = (step.target, step.role, clock::now());
             let unanswered = match self.attempt(step, record).await {
-                Ok(opened) => return Ok(Ended::Opened(opened)),
+                Ok(opened) => return Ok(Ended::Opened(Box::new(opened))),
                 Err(unanswered) => unanswered,
             };
             let Unanswered { failure, retry_after, refusal } = unanswered;
@@ -171,7 +171,7 @@ impl Attempts<'_> {
         let (index, target) = least_bad.ok_or(Rejection::UpstreamFailed)?;
         let slot = match target.handle.gate.force() {
             Entered::Probe(slot) => Some(slot),
-            Entered::Pass | Entered::Open { .. } => None,
+            Entered::Pass | Entered::Open => None,
             Entered::Shut => return Err(Rejection::UpstreamAuthFailed),
         };
         let place = target.handle.take_place(u32::MAX);
@@ -223,10 +223,14 @@ impl Attempts<'_> {
 
     fn enter(&self, index: usize) -> Result<(Option<Slot>, Option<Place>), Ending> {
         let target = self.target(index).ok_or(Ending::DivertedUnhealthy)?;
-        let slot = match target.handle.gate.enter(clock::since_start_ms(clock::now())) {
+        let now_ms = clock::since_start_ms(clock::now());
+        let slot = match target.handle.gate.enter(now_ms) {
             Entered::Pass => None,
-            Entered::Probe(slot) => Some(slot),
-            Entered::Open { .. } => return Err(Ending::DivertedOpen),
+            Entered::Probe(slot) => {
+                target.handle.probe_began(now_ms);
+                Some(slot)
+            }
+            Entered::Open => return Err(Ending::DivertedOpen),
             Entered::Shut => return Err(Ending::DivertedUnhealthy),
         };
         match target.handle.take_place(target.concurrency_max) {

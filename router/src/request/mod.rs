@@ -85,7 +85,7 @@ pub(crate) fn models(
 /// Who calls, decided by the head alone. The snapshot is the one the request keeps to its end.
 fn identify(head: &HttpRequest, record: &mut Record) -> Result<Arc<Snapshot>, Rejection> {
     let snapshot = record.worker.snapshot().ok_or(Rejection::NotReady)?;
-    record.revision = snapshot.revision.0;
+    record.snapshot = Some(Arc::clone(&snapshot));
     if record.worker.shared.auth == Auth::Required {
         let authorization = head.headers().get(AUTHORIZATION).map(|value| value.as_bytes());
         let now_ms = clock::unix_ms(clock::unix());
@@ -142,7 +142,7 @@ fn affinity<'a>(
 /// The answer to a request that `answer` has brought to its end.
 pub(crate) fn respond(ended: Result<Ended, Rejection>, record: Record) -> HttpResponse {
     match ended {
-        Ok(Ended::Opened(opened)) => respond::opened(opened, record),
+        Ok(Ended::Opened(opened)) => respond::opened(*opened, record),
         Ok(Ended::PassedThrough(refusal)) => respond::refused(refusal, record),
         Err(rejection) => respond::rejected(&rejection, record),
     }

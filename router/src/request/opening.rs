@@ -67,12 +67,20 @@ pub(crate) enum Content {
 pub(crate) struct Flow {
     /// Ready to go out: what was held back.
     pub(crate) ready: VecDeque<Bytes>,
-    /// `None`: no event stream, bytes are bytes.
-    pub(crate) events: Option<Events>,
+    pub(crate) form: Form,
     /// Bytes still to come, if the provider announced a length.
     pub(crate) bytes_left: Option<u64>,
     pub(crate) body: Body,
     pub(crate) timer: Timer,
+}
+
+/// What the pieces are pieces of.
+pub(crate) enum Form {
+    Events(Events),
+    /// A large JSON answer: its last bytes are kept, for that is where usage stands.
+    Json { tail: BytesMut },
+    /// Bytes are bytes.
+    Opaque,
 }
 
 /// Why there is no answer yet.
@@ -132,7 +140,8 @@ pub(crate) async fn first_content(
         json(incoming.body, timer, announced).await?
     } else {
         let first = next(&mut incoming.body, &mut timer).await?;
-        flow(first.into_iter().collect(), incoming.body, timer, announced)
+        let ready = first.into_iter().collect();
+        flow(ready, Form::Opaque, (incoming.body, timer, announced))
     };
     Ok(Opened { status: status.as_u16(), headers, content })
 }
@@ -151,7 +160,7 @@ async fn preamble(mut body: Body, mut timer: Timer, expected: Expected) -> Resul
         }
     }
     timer.committed();
-    Ok(Flow { ready, events: Some(events), bytes_left: None, body, timer })
+    Ok(Flow { ready, form: Form::Events(events), bytes_left: None, body, timer })
 }
 
 async fn json(mut body: Body, mut timer: Timer, announced: Option<u64>) -> Result<Content, Failure> {
@@ -161,7 +170,8 @@ async fn json(mut body: Body, mut timer: Timer, announced: Option<u64>) -> Resul
         len += chunk.len();
         held.push_back(chunk);
         if len > JSON_BYTES_MAX {
-            return Ok(flow(held, body, timer, announced));
+            let tail = BytesMut::new();
+            return Ok(flow(held, Form::Json { tail }, (body, timer, announced)));
         }
     }
     // awc ends a body that was cut as if it were whole.
@@ -182,11 +192,15 @@ async fn json(mut body: Body, mut timer: Timer, announced: Option<u64>) -> Resul
     Ok(Content::Whole { body: whole, usage })
 }
 
-fn flow(ready: VecDeque<Bytes>, body: Body, mut timer: Timer, announced: Option<u64>) -> Content {
+fn flow(
+    ready: VecDeque<Bytes>,
+    form: Form,
+    (body, mut timer, announced): (Body, Timer, Option<u64>),
+) -> Content {
     timer.committed();
     let held: usize = ready.iter().map(Bytes::len).sum();
     let bytes_left = announced.map(|announced| announced.saturating_sub(held as u64));
-    Content::Flowing(Flow { ready, events: None, bytes_left, body, timer })
+    Content::Flowing(Flow { ready, form, bytes_left, body, timer })
 }
 
 /// The answer is no success: its body is read as far as it may be of use.

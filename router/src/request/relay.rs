@@ -15,13 +15,21 @@ use std::{
 };
 
 use actix_web::body::{BodySize, MessageBody};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serin_proto::metric::{Ending, OverheadPhase, TokenSource};
 
-use super::{opening::Flow, rejection::error_event};
+use super::{
+    events::Events,
+    opening::{Flow, Form},
+    rejection::error_event,
+};
 use crate::{
     clock,
-    provider::{client::Body, failure::Failure, usage::Usage},
+    provider::{
+        client::Body,
+        failure::Failure,
+        usage::{self, Usage},
+    },
     record::{Counted, Record},
 };
 
@@ -56,10 +64,10 @@ impl Relay {
                 self.record.bytes_out += bytes.len() as u64;
                 return Poll::Ready(Some(Ok(bytes)));
             }
-            if self.flow.events.as_ref().is_some_and(|events| events.done) {
+            if self.events().is_some_and(|events| events.done) {
                 return self.end();
             }
-            if self.flow.events.as_ref().is_some_and(|events| events.failed) {
+            if self.events().is_some_and(|events| events.failed) {
                 // The provider's own error event has gone out; ours would be a second one.
                 self.abort(&Failure::StreamError);
                 return Poll::Ready(Some(Err(aborted())));
@@ -88,9 +96,13 @@ impl Relay {
         if let Some(left) = self.flow.bytes_left.as_mut() {
             *left = left.saturating_sub(chunk.len() as u64);
         }
-        match self.flow.events.as_mut() {
-            Some(events) => events.flow(chunk, &mut self.flow.ready)?,
-            None => self.flow.ready.push_back(chunk),
+        match &mut self.flow.form {
+            Form::Events(events) => events.flow(chunk, &mut self.flow.ready)?,
+            Form::Json { tail } => {
+                keep_last(tail, &chunk);
+                self.flow.ready.push_back(chunk);
+            }
+            Form::Opaque => self.flow.ready.push_back(chunk),
         }
         if self.record.chunks % TIMED_ONE_IN == 1 {
             let process = self.record.worker.process();
@@ -100,9 +112,16 @@ impl Relay {
     }
 
     fn is_whole(&self) -> bool {
-        match &self.flow.events {
-            Some(events) => events.ended_well(),
-            None => self.flow.bytes_left.is_none_or(|left| left == 0),
+        match &self.flow.form {
+            Form::Events(events) => events.ended_well(),
+            Form::Json { .. } | Form::Opaque => self.flow.bytes_left.is_none_or(|left| left == 0),
+        }
+    }
+
+    fn events(&self) -> Option<&Events> {
+        match &self.flow.form {
+            Form::Events(events) => Some(events),
+            Form::Json { .. } | Form::Opaque => None,
         }
     }
 
@@ -113,7 +132,7 @@ impl Relay {
         self.record.attempt_succeeded();
         self.record.completed();
         self.stage = Stage::Ended;
-        if self.flow.events.is_some() {
+        if self.events().is_some() {
             let body = std::mem::replace(&mut self.flow.body, Body::empty());
             linger(body);
         }
@@ -123,7 +142,7 @@ impl Relay {
     /// The provider failed after the commit: nobody can take over.
     fn break_off(&mut self, failure: &Failure) -> Poll<Option<Result<Bytes, io::Error>>> {
         let (status, code) = self.abort(failure);
-        if self.flow.events.is_none() {
+        if self.events().is_none() {
             return Poll::Ready(Some(Err(aborted())));
         }
         let event = Bytes::from(error_event(status, code));
@@ -146,14 +165,25 @@ impl Relay {
     /// What the provider said it used, or what it must have used: an answer that broke off is paid
     /// for too. Each event carries about one token.
     fn count(&mut self) {
-        let Some(events) = &self.flow.events else { return };
-        self.record.counted = Some(match events.usage {
-            Some(usage) => Counted { usage, source: TokenSource::Reported },
-            None => {
-                let estimate = Usage { output: events.count, ..Usage::estimate(self.record.bytes_in, 0) };
-                Counted { usage: estimate, source: TokenSource::Estimated }
-            }
-        });
+        let (reported, output) = match &self.flow.form {
+            Form::Events(events) => (events.usage, events.count),
+            Form::Json { tail } => (usage::in_tail(tail), self.record.bytes_out / 4),
+            Form::Opaque => return,
+        };
+        let estimate = || Usage { output, ..Usage::estimate(self.record.bytes_in, 0) };
+        let source = match reported {
+            Some(_) => TokenSource::Reported,
+            None => TokenSource::Estimated,
+        };
+        self.record.counted = Some(Counted { usage: reported.unwrap_or_else(estimate), source });
+    }
+}
+
+/// Keeps the end of an answer that goes by.
+fn keep_last(tail: &mut BytesMut, chunk: &Bytes) {
+    tail.extend_from_slice(chunk);
+    if tail.len() > usage::TAIL_BYTES {
+        *tail = tail.split_off(tail.len() - usage::TAIL_BYTES);
     }
 }
 

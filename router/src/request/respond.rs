@@ -28,7 +28,7 @@ pub(super) fn opened(opened: Opened, mut record: Record) -> HttpResponse {
     let began = clock::now();
     record.committed(began);
     let status = StatusCode::from_u16(opened.status).unwrap_or(StatusCode::OK);
-    let response = match opened.content {
+    match opened.content {
         Content::Whole { body, usage } => {
             record.counted = usage.map(|usage| Counted { usage, source: TokenSource::Reported });
             record.attempt_succeeded();
@@ -50,8 +50,7 @@ pub(super) fn opened(opened: Opened, mut record: Record) -> HttpResponse {
             record.head_written(began);
             response.body(Relay::new(flow, record))
         }
-    };
-    response
+    }
 }
 
 /// A provider's own refusal of this caller's request, as it came.
@@ -113,11 +112,10 @@ fn begin(status: StatusCode, record: &Record) -> HttpResponseBuilder {
         let attempts = HeaderValue::from(record.attempts);
         response.insert_header((name(header::ATTEMPTS), attempts));
     }
-    if record.revision > 0 {
-        let revision = HeaderValue::from(record.revision);
-        response.insert_header((name(header::REVISION), revision));
+    if let Some(snapshot) = &record.snapshot {
+        response.insert_header((name(header::REVISION), snapshot.revision_header.clone()));
     }
-    if record.worker.shared.drain.is_draining() {
+    if record.worker.shared.is_draining() {
         response.force_close();
     }
     response

@@ -43,8 +43,6 @@ pub(crate) enum Blame {
     HardDown,
     /// The provider answered; the request, or our documents, were at fault.
     Answered,
-    /// The caller left: never counted.
-    Nobody,
 }
 
 impl Blame {
@@ -62,7 +60,6 @@ impl Blame {
             Self::RatioOnly => Outcome::RatioOnly,
             Self::HardDown => Outcome::HardDown,
             Self::Answered => Outcome::CallerFault,
-            Self::Nobody => Outcome::CallerLeft,
         }
     }
 }
@@ -70,7 +67,7 @@ impl Blame {
 /// The table.
 pub(crate) fn after(failure: &Failure) -> Class {
     use Again::{AfterBackoff, AtOnce, IfRetryAfterWithin1s, Never};
-    use Blame::{Answered, Hard, HardDown, HardIfSlow, Nobody, RatioOnly};
+    use Blame::{Answered, Hard, HardDown, HardIfSlow, RatioOnly};
     match *failure {
         Failure::Connect | Failure::NotWhole => next(AtOnce, Hard),
         Failure::Tls { certificate } => next(if certificate { Never } else { AtOnce }, Hard),
@@ -103,7 +100,6 @@ pub(crate) fn after(failure: &Failure) -> Class {
         | Failure::TimeoutIdle
         | Failure::TimeoutAnswer => next(Never, Hard),
         Failure::TimeoutTotal => end(HardIfSlow),
-        Failure::ClientGone => end(Nobody),
     }
 }
 

@@ -41,6 +41,13 @@ pub(crate) struct AttemptFailed {
     pub(crate) draw: u64,
 }
 
+/// A request has taken the slot of the one probe.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct ProbeBegan {
+    pub(crate) at_ms: u64,
+}
+
 /// The one probe of a half-open breaker has its verdict.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
@@ -109,7 +116,6 @@ impl Target {
         let flows = now == BreakerState::Closed;
         metrics.weight.store(if flows { self.weight.hundredths().into() } else { 0 }, Relaxed);
         metrics.up.store(!gate.is_shut(), Relaxed);
-        metrics.breaker.store(now as u32, Relaxed);
         if before != now {
             metrics.breaker_transitions[now as usize].fetch_add(1, Relaxed);
             let (route, target) = (&self.handle.identity.route, &self.handle.identity.target);
@@ -153,6 +159,15 @@ impl Handler<AttemptFailed> for Target {
         self.after(&failed);
         self.handle.gate.publish(self.published());
         self.told(before);
+    }
+}
+
+impl Handler<ProbeBegan> for Target {
+    type Result = ();
+
+    fn handle(&mut self, began: ProbeBegan, _: &mut Self::Context) {
+        self.breaker.after(Event::ProbeBegan, began.at_ms, 0);
+        self.told(BreakerState::Open);
     }
 }
 

@@ -33,14 +33,14 @@ pub(crate) enum Entered {
     Pass,
     /// The breaker is half-open and this request is its one probe.
     Probe(Slot),
-    /// Nothing may be sent before `until_ms` (since the process started).
-    Open { until_ms: u64 },
+    /// The breaker is open, or its one probe is out.
+    Open,
     /// The target cannot be used at all: its credential cannot be read.
     Shut,
 }
 
 /// The atomic word.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Gate {
     word: Arc<AtomicU64>,
 }
@@ -59,7 +59,7 @@ impl Gate {
             CLOSED => Entered::Pass,
             OPEN if until_of(word) <= now_ms => self.take_probe(word),
             SHUT => Entered::Shut,
-            _ => Entered::Open { until_ms: until_of(word) },
+            _ => Entered::Open,
         }
     }
 
@@ -129,7 +129,7 @@ impl Gate {
         let mine = PROBING | (number << PROBE_SHIFT) | (until_of(word) << UNTIL_SHIFT);
         match self.word.compare_exchange(word, mine, AcqRel, Acquire) {
             Ok(_) => Entered::Probe(Slot { word: Arc::clone(&self.word), mine }),
-            Err(_) => Entered::Open { until_ms: until_of(word) },
+            Err(_) => Entered::Open,
         }
     }
 }
@@ -192,10 +192,10 @@ mod tests {
     fn an_open_gate_lets_exactly_one_probe_through_after_its_time() {
         let gate = Gate::default();
         gate.publish(Published::Open { until_ms: 1_000 });
-        assert!(matches!(gate.enter(999), Entered::Open { until_ms: 1_000 }));
+        assert!(matches!(gate.enter(999), Entered::Open));
         let probe = gate.enter(1_000);
         assert!(matches!(probe, Entered::Probe(_)), "{probe:?}");
-        assert!(matches!(gate.enter(1_001), Entered::Open { .. }), "a second probe got in");
+        assert!(matches!(gate.enter(1_001), Entered::Open), "a second probe got in");
         assert_eq!(gate.state(), BreakerState::HalfOpen);
     }
 

@@ -21,7 +21,7 @@ use serin_proto::metric::ActorKind;
 
 use crate::{
     record::metrics::{Metrics, TargetMetrics},
-    target::{actor::{AttemptFailed, ProbeEnded, Target}, gate::Gate},
+    target::{actor::{AttemptFailed, ProbeBegan, ProbeEnded, Target}, gate::Gate},
 };
 
 /// What makes a target the same target: change any of it and its state starts anew.
@@ -52,10 +52,12 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl Handle {
     pub(crate) fn new(identity: Identity, metrics: Arc<TargetMetrics>) -> Self {
+        let gate = Gate::default();
+        metrics.counted_by(&gate);
         Self {
             id: NEXT_ID.fetch_add(1, Relaxed),
             identity,
-            gate: Gate::default(),
+            gate,
             in_flight: AtomicU32::new(0),
             successes: AtomicU64::new(0),
             metrics,
@@ -88,6 +90,13 @@ impl Handle {
             && actor.try_send(failed).is_err()
         {
             metrics.process.dropped(ActorKind::Target);
+        }
+    }
+
+    /// Tells the owner that the probe's slot was taken. Its verdict counts even if this is lost.
+    pub(crate) fn probe_began(&self, at_ms: u64) {
+        if let Some(actor) = self.actor.get() {
+            let _ = actor.try_send(ProbeBegan { at_ms });
         }
     }
 

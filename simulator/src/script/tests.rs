@@ -1,4 +1,7 @@
 //! What a script may say, and how it is refused.
+//!
+//! Every field is written once in `WHOLE`. Each refusal must name its place, since scripts are
+//! written by hand.
 
 use super::*;
 

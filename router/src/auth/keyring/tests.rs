@@ -1,4 +1,7 @@
 //! Who gets in, and that nobody learns why not.
+//!
+//! Tables of headers as callers and guessers send them, at one fixed moment. The secrets are made
+//! here and hashed as documents hold them.
 
 use super::*;
 
@@ -141,9 +144,9 @@ fn a_caller_may_use_what_its_key_names_and_nothing_else() {
     };
     let web = caller("sk-new");
     assert!(web.may_use("chat") && web.may_use("batch"));
-    assert!(!web.may_use("cha") && !web.may_use("chat2") && !web.may_use("*") && !web.sees_all());
+    assert!(!web.may_use("cha") && !web.may_use("chat2") && !web.may_use("*"));
     let offset = caller("sk-offset");
-    assert!(offset.may_use("anything") && offset.sees_all());
+    assert!(offset.may_use("anything"));
     let none = caller("sk-none");
-    assert!(!none.may_use("chat") && !none.may_use("") && !none.sees_all());
+    assert!(!none.may_use("chat") && !none.may_use(""));
 }

@@ -1,4 +1,8 @@
 //! The laws of assignment, over many values.
+//!
+//! Shares are counted over a million sessions; who moves when a share or a weight changes is
+//! counted caller by caller. Draws come from a fixed sequence, so every run is the same run. One
+//! list of targets is pinned: if it changes, callers move at an upgrade.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -1,4 +1,7 @@
 //! What events of real providers mean.
+//!
+//! Tables of deltas, frames and errors as OpenAI, vLLM, DeepSeek and others send them, and of what
+//! a broken provider might. No network: an event is bytes.
 
 use Seen::{Content, Done, Error, Garbage, Preamble};
 use serin_proto::metric::Operation::{Audio, Chat, Completions, Other, Responses};

@@ -1,4 +1,7 @@
-//! What was authorised is what is sent: any body, parsed, is the same but for two values.
+//! What was authorised is what is sent.
+//!
+//! For any body that can be made: parsed, what leaves equals what came but for two values, and
+//! every other byte arrives, in order, without having been copied.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

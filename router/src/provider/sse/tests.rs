@@ -1,4 +1,7 @@
 //! The splitter against a slow reference, under every cutting.
+//!
+//! The reference reads the format's rules byte by byte. After each chunk the splitter must have
+//! delivered exactly what the reference would have by then, and heard the same events in the end.
 
 use proptest::prelude::*;
 
@@ -91,7 +94,11 @@ fn split(stream: &[u8], cuts: &[usize]) -> Heard {
         }
         heard.delivered.extend_from_slice(&whole.bytes);
         let so_far = &stream[..stream.len() - rest.len()];
-        assert_eq!(heard.delivered, reference(so_far).delivered, "what is whole waits for nothing");
+        assert_eq!(
+            heard.delivered,
+            reference(so_far).delivered,
+            "what is whole waits for nothing"
+        );
     }
     assert_eq!(
         splitter.finish(),

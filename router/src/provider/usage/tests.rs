@@ -1,4 +1,7 @@
 //! Usage as providers spell it.
+//!
+//! Tables of answers, events and ends of answers, whole, cut and wrong; and that the types of
+//! tokens are disjoint, so that nothing is counted twice.
 
 use super::*;
 

@@ -164,7 +164,7 @@ fn times_of(targets: &[Arc<TargetMetrics>]) -> Vec<Family> {
         for (arm, role, known) in roles(target) {
             let labels = [&*target.route, &*target.target, arm.as_str(), role.as_str()];
             let (a, r) = (arm as usize, role as usize);
-            let mut add = |family: &mut Family, total: Total| {
+            let add = |family: &mut Family, total: Total| {
                 if known || total.count() > 0 {
                     family.histogram(&labels, &total, NANO);
                 }

@@ -16,6 +16,7 @@ use std::{
 use serin_proto::metric::{Arm, BreakerState, Ending, Role, TokenSource, TokenType, family};
 
 use super::hist::Hist;
+use crate::target::gate::Gate;
 
 pub(crate) const ARMS: usize = Arm::ALL.len();
 pub(crate) const ROLES: usize = Role::ALL.len();
@@ -52,8 +53,8 @@ pub(crate) struct TargetMetrics {
     pub(crate) shards: Box<[TargetShard]>,
     /// Which arms this target has stood for: their series exist at 0.
     pub(crate) arms: [AtomicBool; ARMS],
-    /// The state its gate shows, kept here for the scrape.
-    pub(crate) breaker: AtomicU32,
+    /// The gate of the handle that counts here now, for the scrape.
+    gate: Mutex<Gate>,
     pub(crate) breaker_transitions: [AtomicU64; BreakerState::ALL.len()],
     pub(crate) up: AtomicBool,
     /// Weight in hundredths of a percent, 0 while the gate is shut.
@@ -70,7 +71,7 @@ impl TargetMetrics {
             target,
             shards: (0..shards).map(|_| TargetShard::default()).collect(),
             arms: Default::default(),
-            breaker: AtomicU32::new(BreakerState::Closed as u32),
+            gate: Mutex::default(),
             breaker_transitions: Default::default(),
             up: AtomicBool::new(true),
             weight: AtomicU32::new(0),
@@ -78,9 +79,13 @@ impl TargetMetrics {
         }
     }
 
+    /// From now on `gate` is the one whose state is told.
+    pub(crate) fn counted_by(&self, gate: &Gate) {
+        *self.gate.lock().unwrap_or_else(PoisonError::into_inner) = gate.clone();
+    }
+
     pub(crate) fn breaker_state(&self) -> BreakerState {
-        let at = self.breaker.load(Relaxed) as usize;
-        BreakerState::ALL.get(at).copied().unwrap_or(BreakerState::Closed)
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner).state()
     }
 
     pub(crate) fn shard(&self, worker: usize) -> Option<&TargetShard> {

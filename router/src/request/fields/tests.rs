@@ -1,4 +1,7 @@
 //! What an affinity can find in a body.
+//!
+//! Tables of bodies as callers write them. What is not as expected must count as absent and never
+//! as an error.
 
 use super::*;
 

@@ -1,4 +1,7 @@
 //! Bodies as callers write them, and as attackers do.
+//!
+//! Each reason to refuse a body has its row; each spelling of `stream_options` has the edit that
+//! asks for usage; and nesting is counted right where it is deep, flat, or inside strings.
 
 use super::*;
 

@@ -1,4 +1,7 @@
 //! Decisions, each a change to a case where the same target is tried again.
+//!
+//! The rules meet in one table: role, time taken, retries made, others left, deadline. A property
+//! holds for all of them: a wait always ends before the deadline.
 
 use proptest::prelude::*;
 
@@ -103,7 +106,6 @@ fn what_is_done_after_each_failure() {
         (status(400),           first(),     others,     Decision::PassThrough),
         (status(422),           fallback,    late(0),    Decision::PassThrough),
         (Failure::TimeoutTotal, first(),     others,     Decision::GiveUp),
-        (Failure::ClientGone,   first(),     others,     Decision::GiveUp),
     ];
     for (failure, tried, left, decision) in table {
         let decided = decide(after(&failure), &tried, &left, &POLICY, MOST);

@@ -1,4 +1,7 @@
 //! The state machine by table, and its laws under any story.
+//!
+//! The table has every event in every state it can meet. The stories are random events at random
+//! times; whatever happens, stragglers change nothing and no change goes untold.
 
 use proptest::prelude::*;
 
@@ -122,7 +125,10 @@ fn jitter_is_from_half_to_one_and_a_half() {
         assert_eq!(breaker.state(), open(open_for_ms), "draw {draw}");
     }
     let mut breaker = breaker(closed(4));
-    breaker.set_policy(Policy { open_for_ms: 59_000, ..POLICY });
+    breaker.set_policy(Policy {
+        open_for_ms: 59_000,
+        ..POLICY
+    });
     breaker.after(Event::Attempt(HARD), 0, 1_000);
     assert_eq!(breaker.state(), open(60_000), "never above the most");
 }

@@ -1,4 +1,7 @@
 //! Heads and bodies that are read one way only, and all others refused.
+//!
+//! The tables hold the spellings with which request smuggling is done; the properties say that no
+//! bytes make a parser panic and that the cuts between reads mean nothing.
 
 use proptest::prelude::*;
 

@@ -1,0 +1,210 @@
+//! Two hundred edits of the file in a minute, one in five of them invalid, under load.
+//!
+//! No request fails; every version that stood is read; each invalid one is reported with its line
+//! and column while the last good one stays in force.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use serin_tests::client::{Connection, Request};
+use serin_tests::serin::CALLER_SECRET;
+use serin_tests::{Serin, Simulator, World, eventually};
+use tokio::task::JoinSet;
+use tokio::time::interval;
+
+use crate::documents::{chat, streamed, with_fallback};
+
+const EDITS: usize = 200;
+const BETWEEN_EDITS: Duration = Duration::from_millis(300);
+const INVALID_EVERY: usize = 5;
+const CALLERS: usize = 4;
+
+/// Version `number` of the documents: other weights, and an alias that tells which it is.
+fn version(providers: [SocketAddr; 2], number: usize) -> String {
+    let one = 1 + number % 99;
+    let text = with_fallback(providers[0], providers[1]);
+    let text = text.replace(
+        "one: 100, two: 0",
+        &format!("one: {one}, two: {}", 100 - one),
+    );
+    text.replace(
+        "  - name: chat\n",
+        &format!("  - name: chat\n    aliases: [v{number}]\n"),
+    )
+}
+
+/// The same with a mistake in it (a field, a reference, a fallback or the YAML itself), and the
+/// word that stands at the mistake.
+fn broken(providers: [SocketAddr; 2], number: usize) -> (String, String) {
+    let good = version(providers, number);
+    let mark = format!("wrong-{number}");
+    let text = match number / INVALID_EVERY % 4 {
+        0 => good.replace("fallback:", &format!("{mark}: 1, fallback:")),
+        1 => good.replace("provider: b", &format!("provider: {mark}")),
+        2 => good.replace("fallback: [two]", &format!("fallback: [{mark}]")),
+        _ => good.replace("keys:\n", &format!("{mark}: [1, 2}}\nkeys:\n")),
+    };
+    (text, mark)
+}
+
+/// Where a report must say the mistake is: `serin.yaml:12:`, then a column.
+fn place(file: &str, mark: &str) -> String {
+    let line = file
+        .lines()
+        .position(|line| line.contains(mark))
+        .expect("the mark is there")
+        + 1;
+    format!("serin.yaml:{line}:")
+}
+
+struct Load {
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+    callers: JoinSet<Vec<String>>,
+}
+
+impl Load {
+    /// Callers on kept connections, every other request a stream, until told to stop.
+    fn start(traffic: SocketAddr) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let answered = Arc::new(AtomicUsize::new(0));
+        let mut callers = JoinSet::new();
+        for _ in 0..CALLERS {
+            callers.spawn(caller(traffic, Arc::clone(&stop), Arc::clone(&answered)));
+        }
+        Self {
+            stop,
+            answered,
+            callers,
+        }
+    }
+
+    /// How many answers there were, and what was wrong with the bad ones.
+    async fn end(self) -> (usize, Vec<String>) {
+        self.stop.store(true, Ordering::Relaxed);
+        let failed = self
+            .callers
+            .join_all()
+            .await
+            .into_iter()
+            .flatten()
+            .collect();
+        (self.answered.load(Ordering::Relaxed), failed)
+    }
+}
+
+async fn caller(to: SocketAddr, stop: Arc<AtomicBool>, answered: Arc<AtomicUsize>) -> Vec<String> {
+    let mut failed = Vec::new();
+    let mut connection = Connection::open(to).await.expect("somebody listens");
+    // A pace rather than a flood: the story is about edits, not about throughput.
+    let mut pace = interval(Duration::from_millis(10));
+    let bodies = [chat().to_string(), streamed().to_string()];
+    for body in bodies.iter().cycle() {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        pace.tick().await;
+        let request = Request::post("/v1/chat/completions", body.as_str()).key(CALLER_SECRET);
+        match connection.exchange(&request).await {
+            Ok(answer) if answer.status() == 200 && answer.whole => {}
+            Ok(answer) => failed.push(format!("{} {}", answer.status(), answer.text())),
+            Err(error) => {
+                failed.push(error.to_string());
+                connection = Connection::open(to).await.expect("somebody listens");
+            }
+        }
+        answered.fetch_add(1, Ordering::Relaxed);
+    }
+    failed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_fails_and_each_mistake_is_told_with_its_place() {
+    let world = World::new();
+    let (one, two) = (
+        Simulator::start(&world).await,
+        Simulator::start(&world).await,
+    );
+    let providers = [one.address, two.address];
+    for simulator in [&one, &two] {
+        simulator
+            .script(&json!({"journal": "off", "default": {"answerTokens": 3}}))
+            .await;
+    }
+    let serin = Serin::up(&world, &version(providers, 0)).await;
+    let load = Load::start(serin.traffic);
+
+    let mut pace = interval(BETWEEN_EDITS);
+    let mut places = Vec::new();
+    let mut last_good = 0;
+    for number in 1..=EDITS {
+        pace.tick().await;
+        if number % INVALID_EVERY == 0 {
+            let (text, mark) = broken(providers, number);
+            let file = serin.rewrite(&text);
+            places.push((place(&file, &mark), mark));
+        } else {
+            serin.rewrite(&version(providers, number));
+            last_good = number;
+        }
+    }
+    let body = json!({"model": format!("v{last_good}"), "messages": []}).to_string();
+    let look = async || {
+        serin
+            .ask(Request::post("/v1/chat/completions", body.as_str()))
+            .await
+            .status()
+    };
+    let soon = Duration::from_secs(5);
+    eventually("the last good version is in force", soon, look, |status| {
+        *status == 200
+    })
+    .await;
+
+    let (answered, failed) = load.end().await;
+    assert!(
+        failed.is_empty(),
+        "{} of {answered} failed: {:?}",
+        failed.len(),
+        failed.first()
+    );
+    assert!(answered > 1_000, "that was no load: {answered}");
+    every_mistake_is_told(&serin, &places).await;
+    every_version_was_applied(&serin).await;
+}
+
+async fn every_mistake_is_told(serin: &Serin, places: &[(String, String)]) {
+    let look = async || {
+        let log = serin.process.printed();
+        let untold = places
+            .iter()
+            .filter(|(place, mark)| !is_told(&log, place, mark));
+        untold
+            .map(|(place, mark)| format!("{mark} at {place}"))
+            .collect::<Vec<_>>()
+    };
+    let soon = Duration::from_secs(5);
+    eventually("each mistake is in the log", soon, look, Vec::is_empty).await;
+}
+
+/// A line of the log that names the mistake, its line and its column.
+fn is_told(log: &str, place: &str, mark: &str) -> bool {
+    let column = |line: &str| {
+        let rest = line.split(place).nth(1);
+        rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    log.lines().any(|line| column(line) && line.contains(mark))
+}
+
+async fn every_version_was_applied(serin: &Serin) {
+    let invalid = EDITS / INVALID_EVERY;
+    let metrics = serin.metrics().await;
+    let applied = |result| metrics.sum("serin_config_applies_total", &[("result", result)]);
+    let count = |n: usize| f64::from(u32::try_from(n).expect("it is small"));
+    assert_eq!(applied("rejected"), count(invalid));
+    // Beside the edits there is the version it started with.
+    assert_eq!(applied("ok"), count(EDITS - invalid + 1));
+}
