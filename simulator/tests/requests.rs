@@ -95,6 +95,18 @@ fn what_is_no_http_is_answered_400_closed_and_noted() {
 }
 
 #[test]
+fn a_refusal_is_readable_while_the_body_is_still_on_its_way() {
+    let simulator = simulator("{}");
+    let mut stream = connect(&simulator);
+    let head = post("").replace("content-length: 0", "content-length: 100000000");
+    ask(&mut stream, &head);
+    ask(&mut stream, &"x".repeat(8_000_000));
+    let (bytes, error) = rest(&mut stream);
+    assert!(bytes.starts_with(b"HTTP/1.1 413 "));
+    assert_eq!(error, None);
+}
+
+#[test]
 fn keys_and_names_are_checked_as_openai_does() {
     let simulator = simulator(r#"{"requireKey": "sk-1", "strict": true, "models": {"a": {}}}"#);
     let mut stream = connect(&simulator);
@@ -155,6 +167,9 @@ fn the_script_changes_live_and_a_bad_one_changes_nothing() {
     assert_eq!(put("POST /v1/chat/completions", r#"{"model":"a"}"#).0, 503);
     assert_eq!(put("POST /__script", "default: {answerTokens: 1}").0, 200);
     assert_eq!(put("POST /v1/chat/completions", r#"{"model":"a"}"#).0, 200);
+    let mut lie = Script::default();
+    lie.default.jitter = 2.0;
+    assert!(simulator.set_script(lie).is_err());
     let script = Script::parse(&put("GET /__script", "").1).unwrap();
     assert_eq!(script.default.answer_tokens, 1);
 

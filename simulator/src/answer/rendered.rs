@@ -125,7 +125,7 @@ impl Rendered {
         self.ink.ids.iter_mut().for_each(|id| *id = moved(*id));
         self.marks
             .iter_mut()
-            .filter(|m| m.end > at + 1_000_000)
+            .filter(|m| m.end > at)
             .for_each(|m| m.end = moved(m.end));
         if self.head_end > at {
             self.head_end = moved(self.head_end);

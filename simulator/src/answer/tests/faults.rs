@@ -149,7 +149,12 @@ fn garbage_is_where_the_script_puts_it() {
         "the length is as announced"
     );
     assert!(serde_json::from_str::<Value>(&body(&bad)).is_err());
-    let told = events(&spoiled(Place::Event, r#","stream":true"#));
+    let plan = spoiled(Place::Event, r#","stream":true"#);
+    assert_eq!(
+        plan.marks.last(),
+        Some(&(plan.bytes.len() - b"0\r\n\r\n".len()))
+    );
+    let told = events(&plan);
     assert_eq!(told.len(), 6);
     assert!(serde_json::from_str::<Value>(&told[0]).is_ok());
     assert!(serde_json::from_str::<Value>(&told[1]).is_err());
@@ -179,6 +184,7 @@ fn a_lying_length_lies_by_as_much_as_was_written() {
             json_of(&plan)["id"].as_str().unwrap().ends_with(ID),
             "the id is in its place"
         );
+        assert_eq!(plan.marks, [plan.bytes.len()]);
         assert_eq!(plan.steps.last(), Some(&Step::Stop(Stop::Close)));
     }
 }
