@@ -36,18 +36,37 @@ fn version(providers: [SocketAddr; 2], number: usize) -> String {
     )
 }
 
-/// The same with a mistake in it (a field, a reference, a fallback or the YAML itself), and the
-/// word that stands at the mistake.
-fn broken(providers: [SocketAddr; 2], number: usize) -> (String, String) {
+/// A version with a mistake in it, what stands at the mistake, and what a report must say of it.
+struct Broken {
+    documents: String,
+    mark: String,
+    word: String,
+}
+
+/// In turn an unknown field, a provider and a fallback that do not exist, and broken YAML.
+fn broken(providers: [SocketAddr; 2], number: usize) -> Broken {
     let good = version(providers, number);
-    let mark = format!("wrong-{number}");
-    let text = match number / INVALID_EVERY % 4 {
-        0 => good.replace("fallback:", &format!("{mark}: 1, fallback:")),
-        1 => good.replace("provider: b", &format!("provider: {mark}")),
-        2 => good.replace("fallback: [two]", &format!("fallback: [{mark}]")),
-        _ => good.replace("keys:\n", &format!("{mark}: [1, 2}}\nkeys:\n")),
+    let named = format!("wrong-{number}");
+    let documents = match number / INVALID_EVERY % 4 {
+        0 => good.replace("fallback:", &format!("{named}: 1, fallback:")),
+        1 => good.replace("provider: b", &format!("provider: {named}")),
+        2 => good.replace("fallback: [two]", &format!("fallback: [{named}]")),
+        _ => {
+            // Broken YAML is told by its place alone, so each stands in a column of its own.
+            let mark = format!("broken:{}[1, 2}}", " ".repeat(number));
+            let documents = good.replace("keys:\n", &format!("{mark}\nkeys:\n"));
+            return Broken {
+                documents,
+                mark,
+                word: format!(":{}: ", 8 + number),
+            };
+        }
     };
-    (text, mark)
+    Broken {
+        documents,
+        mark: named.clone(),
+        word: named,
+    }
 }
 
 /// Where a report must say the mistake is: `serin.yaml:12:`, then a column.
@@ -143,9 +162,9 @@ async fn no_request_fails_and_each_mistake_is_told_with_its_place() {
     for number in 1..=EDITS {
         pace.tick().await;
         if number % INVALID_EVERY == 0 {
-            let (text, mark) = broken(providers, number);
-            let file = serin.rewrite(&text);
-            places.push((place(&file, &mark), mark));
+            let broken = broken(providers, number);
+            let file = serin.rewrite(&broken.documents);
+            places.push((place(&file, &broken.mark), broken.word));
         } else {
             serin.rewrite(&version(providers, number));
             last_good = number;
@@ -181,9 +200,9 @@ async fn every_mistake_is_told(serin: &Serin, places: &[(String, String)]) {
         let log = serin.process.printed();
         let untold = places
             .iter()
-            .filter(|(place, mark)| !is_told(&log, place, mark));
+            .filter(|(place, word)| !is_told(&log, place, word));
         untold
-            .map(|(place, mark)| format!("{mark} at {place}"))
+            .map(|(place, word)| format!("{word} at {place}"))
             .collect::<Vec<_>>()
     };
     let soon = Duration::from_secs(5);
@@ -191,12 +210,12 @@ async fn every_mistake_is_told(serin: &Serin, places: &[(String, String)]) {
 }
 
 /// A line of the log that names the mistake, its line and its column.
-fn is_told(log: &str, place: &str, mark: &str) -> bool {
+fn is_told(log: &str, place: &str, word: &str) -> bool {
     let column = |line: &str| {
         let rest = line.split(place).nth(1);
         rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
     };
-    log.lines().any(|line| column(line) && line.contains(mark))
+    log.lines().any(|line| column(line) && line.contains(word))
 }
 
 async fn every_version_was_applied(serin: &Serin) {

@@ -36,7 +36,11 @@ mod tests {
         let table = [
             ("router/src/provider/client.rs", "use awc::Client;", 0),
             ("router/src/request/relay.rs", "let a: awc::Client;", 1),
-            ("router/src/record/metrics/mod.rs", "use prometheus::{a, b};", 0),
+            (
+                "router/src/record/metrics/mod.rs",
+                "use prometheus::{a, b};",
+                0,
+            ),
             ("router/src/record/mod.rs", "use prometheus::{a, b};", 2),
             ("router/src/record/mod.rs", "// awc::Client", 0),
             ("tests/bench/load.rs", "use awc::Client;", 0),
