@@ -29,10 +29,20 @@ pub(crate) enum Command {
 #[derive(Debug, Flags)]
 pub(crate) struct Up {
     /// Settings and documents.
-    #[arg(long, env = "SERIN_CONFIG", default_value = "serin.yaml", value_name = "FILE")]
+    #[arg(
+        long,
+        env = "SERIN_CONFIG",
+        default_value = "serin.yaml",
+        value_name = "FILE"
+    )]
     pub(crate) config: PathBuf,
     /// Where an embedded store would live. Accepted; nothing is stored yet.
-    #[arg(long, env = "SERIN_DATA_DIR", default_value = "./serin-data", value_name = "DIR")]
+    #[arg(
+        long,
+        env = "SERIN_DATA_DIR",
+        default_value = "./serin-data",
+        value_name = "DIR"
+    )]
     pub(crate) data_dir: PathBuf,
     #[command(flatten)]
     pub(crate) server: ServerFlags,
@@ -102,7 +112,12 @@ pub(crate) struct Simulate {
     /// What it says and how it fails; JSON or YAML. Without: a short answer to everything.
     #[arg(long, env = "SERIN_SCRIPT", value_name = "FILE")]
     pub(crate) script: Option<PathBuf>,
-    #[arg(long, env = "SERIN_LISTEN", default_value = "127.0.0.1:8070", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "SERIN_LISTEN",
+        default_value = "127.0.0.1:8070",
+        value_name = "ADDRESS"
+    )]
     pub(crate) listen: SocketAddr,
 }
 
@@ -115,13 +130,28 @@ pub(crate) struct Validate {
 #[derive(Debug, Flags)]
 pub(crate) struct Demo {
     /// Address of the traffic listener.
-    #[arg(long, env = "SERIN_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "SERIN_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDRESS"
+    )]
     pub(crate) listen: SocketAddr,
     /// Address of the admin listener.
-    #[arg(long, env = "SERIN_ADMIN_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "SERIN_ADMIN_LISTEN",
+        default_value = "127.0.0.1:8081",
+        value_name = "ADDRESS"
+    )]
     pub(crate) admin_listen: SocketAddr,
     /// Address of the simulated provider.
-    #[arg(long, env = "SERIN_SIMULATOR_LISTEN", default_value = "127.0.0.1:8070", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "SERIN_SIMULATOR_LISTEN",
+        default_value = "127.0.0.1:8070",
+        value_name = "ADDRESS"
+    )]
     pub(crate) simulator_listen: SocketAddr,
 }
 

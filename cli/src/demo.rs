@@ -28,9 +28,9 @@ pub(crate) fn demo(demo: &Demo) -> Result<(), Failed> {
     let secret = made_secret()?;
     let system = actix_rt::System::new();
     system.block_on(async {
-        let simulator = Simulator::start(demo.simulator_listen, script()).await.map_err(|error| {
-            taken(demo.simulator_listen, &error, "--simulator-listen")
-        })?;
+        let simulator = Simulator::start(demo.simulator_listen, script())
+            .await
+            .map_err(|error| taken(demo.simulator_listen, &error, "--simulator-listen"))?;
         let text = documents(simulator.addr(), &secret);
         let version = file::read_text("demo", &text, None)
             .map_err(|unusable| Failed::because(unusable.to_string()))?;
@@ -63,7 +63,11 @@ struct Addresses {
 
 impl Addresses {
     fn of(demo: &Demo, simulator: SocketAddr) -> Self {
-        Self { traffic: demo.listen, admin: demo.admin_listen, simulator }
+        Self {
+            traffic: demo.listen,
+            admin: demo.admin_listen,
+            simulator,
+        }
     }
 }
 
@@ -71,7 +75,13 @@ impl Addresses {
 async fn introduce(at: &Addresses, secret: &str) {
     let url = format!("http://{}/readyz", at.admin);
     let client = awc::Client::default();
-    let ready = async || client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success());
+    let ready = async || {
+        client
+            .get(&url)
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status().is_success())
+    };
     while !ready().await {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -87,24 +97,33 @@ async fn introduce(at: &Addresses, secret: &str) {
     println!("  API      http://{traffic}/v1      (base_url of an OpenAI SDK)");
     println!("  metrics  http://{}/metrics", at.admin);
     println!("  serving  http://{}/snapshot", at.admin);
-    println!("  script   http://{}/__script     (what the simulated provider does)\n", at.simulator);
+    println!(
+        "  script   http://{}/__script     (what the simulated provider does)\n",
+        at.simulator
+    );
     println!("Stop with Ctrl-C. With a provider of your own: serin up --config serin.yaml");
 }
 
 /// A provider that answers like one: a first token after a moment, then word by word.
 fn script() -> Script {
     let model = |first_token_ms, tokens_per_second| Model {
-        first_token: Duration::from_millis(first_token_ms).into(),
+        first_token: Duration::from_millis(first_token_ms),
         tokens_per_second,
         answer_tokens: 24,
         ..Model::default()
     };
-    Script::default().with("stable-1", model(120, 60.0)).with("candidate-1", model(80, 90.0))
+    Script::default()
+        .with("stable-1", model(120, 60.0))
+        .with("candidate-1", model(80, 90.0))
 }
 
 fn documents(simulator: SocketAddr, secret: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, secret.as_bytes());
-    let sha256: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256: String = digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!(
         "server:\n  allowedNetworks: [127.0.0.0/8]\n  auth: required\n  drain: {{grace: 0s}}\n\
          providers:\n  - name: simulated\n    dialect: simulated\n    baseUrl: http://{simulator}/v1\n\
@@ -136,5 +155,7 @@ fn made_secret() -> Result<String, Failed> {
 }
 
 fn taken(address: SocketAddr, error: &std::io::Error, flag: &str) -> Failed {
-    Failed::because(format!("cannot listen on {address}: {error} (choose another with {flag})"))
+    Failed::because(format!(
+        "cannot listen on {address}: {error} (choose another with {flag})"
+    ))
 }

@@ -1,30 +1,48 @@
 //! Where log lines go: stderr, as JSON for programs or text for people.
 
 use serin_proto::v1;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::{
+    Layer, Registry,
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use crate::args::{LogFormat, LogLevel, ServerFlags};
 
 /// Starts logging as flags and the `server:` block say. Called once, first of all.
 pub(crate) fn start(server: &v1::Server, flags: &ServerFlags) {
     let written = server.logging.clone().unwrap_or_default();
-    let text = flags.log_format.map_or(written.format == "text", |f| f == LogFormat::Text);
-    let level = flags.log_level.map_or_else(|| level_of(&written.level), level);
-    let subscriber =
-        tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level);
+    let text = flags
+        .log_format
+        .map_or(written.format == "text", |f| f == LogFormat::Text);
+    let level = flags
+        .log_level
+        .map_or_else(|| level_of(&written.level), level);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
     if text {
-        subscriber.with_target(false).init();
+        begin(lines, level);
     } else {
-        subscriber.json().flatten_event(true).with_target(false).init();
+        begin(lines.json().flatten_event(true), level);
     }
 }
 
 /// Warnings and errors for people, for commands that print what happens themselves.
 pub(crate) fn quiet() {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(LevelFilter::WARN)
-        .with_target(false)
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    begin(lines, LevelFilter::WARN);
+}
+
+/// actix calls each answer that we break off an error of the server's; it is the provider's, and
+/// stands in the access log.
+fn begin(lines: impl Layer<Registry> + Send + Sync, level: LevelFilter) {
+    let shown = Targets::new()
+        .with_default(level)
+        .with_target("actix_http", LevelFilter::OFF)
+        .with_target("actix_server", level.min(LevelFilter::WARN));
+    tracing_subscriber::registry()
+        .with(lines.with_filter(shown))
         .init();
 }
 

@@ -52,18 +52,20 @@ fn serve(
 ) -> Result<(), Failed> {
     let settings = settings::router(server, flags)?;
     check_credentials(&version.file)?;
-    let listeners = Listeners::bind(&settings).map_err(|taken| Failed::because(taken.to_string()))?;
+    let listeners =
+        Listeners::bind(&settings).map_err(|taken| Failed::because(taken.to_string()))?;
     logging::start(server, flags);
     for warning in &version.warnings {
         tracing::warn!(%warning, "document accepted with a warning");
     }
     let networks = Some(settings.allowed_networks.clone());
-    actix_rt::System::new().block_on(async {
-        let (follower, nudge) = file::follow(path.to_path_buf(), version, networks)?;
-        signals::on_hangup(move || nudge.reread())?;
-        run(settings, listeners, follower).await
-    })
-    .map_err(|error| Failed::because(error.to_string()))
+    actix_rt::System::new()
+        .block_on(async {
+            let (follower, nudge) = file::follow(path.to_path_buf(), version, networks)?;
+            signals::on_hangup(move || nudge.reread())?;
+            run(settings, listeners, follower).await
+        })
+        .map_err(|error| Failed::because(error.to_string()))
 }
 
 async fn run(settings: Settings, listeners: Listeners, follower: Follower) -> std::io::Result<()> {
@@ -80,5 +82,9 @@ fn check_credentials(file: &v1::File) -> Result<(), Failed> {
         Some(format!("provider {}: credential: {why}", provider.name))
     });
     let unreadable: Vec<String> = unreadable.collect();
-    if unreadable.is_empty() { Ok(()) } else { Err(Failed::because(unreadable.join("\n"))) }
+    if unreadable.is_empty() {
+        Ok(())
+    } else {
+        Err(Failed::because(unreadable.join("\n")))
+    }
 }

@@ -31,15 +31,22 @@ const COMMIT: &str = match option_env!("SERIN_COMMIT") {
 /// # Errors
 /// A setting that cannot be used, or `auth` left out where it must be written.
 pub(crate) fn router(server: &v1::Server, flags: &ServerFlags) -> Result<Settings, Failed> {
-    let container = flags.container.as_deref().is_some_and(|word| !matches!(word, "" | "0"));
+    let container = flags
+        .container
+        .as_deref()
+        .is_some_and(|word| !matches!(word, "" | "0"));
     let address = |flag: Option<SocketAddr>, written: &str, port, name: &str| match flag {
         Some(address) => Ok(address),
-        None => listen(written, port, container).ok_or_else(|| {
-            Failed::because(format!("server.{name}: {written:?} is not host:port"))
-        }),
+        None => listen(written, port, container)
+            .ok_or_else(|| Failed::because(format!("server.{name}: {written:?} is not host:port"))),
     };
     let listen = address(flags.listen, &server.listen, TRAFFIC_PORT, "listen")?;
-    let admin_listen = address(flags.admin_listen, &server.admin_listen, ADMIN_PORT, "adminListen")?;
+    let admin_listen = address(
+        flags.admin_listen,
+        &server.admin_listen,
+        ADMIN_PORT,
+        "adminListen",
+    )?;
     let parallelism = thread::available_parallelism().map_or(1, NonZero::get);
     let workers = flags.workers.or(server.workers);
     let drain = server.drain.clone().unwrap_or_default();
@@ -63,7 +70,10 @@ pub(crate) fn router(server: &v1::Server, flags: &ServerFlags) -> Result<Setting
 /// The ranges that providers may be in.
 pub(crate) fn networks(server: &v1::Server) -> Result<Networks, Failed> {
     Networks::parse(&server.allowed_networks).map_err(|(index, bad)| {
-        Failed::because(format!("server.allowedNetworks, entry {}: {bad}", index + 1))
+        Failed::because(format!(
+            "server.allowedNetworks, entry {}: {bad}",
+            index + 1
+        ))
     })
 }
 
@@ -85,15 +95,25 @@ fn auth(flag: Option<AuthWord>, written: &str, listen: SocketAddr) -> Result<Aut
 
 fn listen(written: &str, port: u16, container: bool) -> Option<SocketAddr> {
     if written.is_empty() {
-        let ip = if container { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+        let ip = if container {
+            Ipv4Addr::UNSPECIFIED
+        } else {
+            Ipv4Addr::LOCALHOST
+        };
         return Some(SocketAddr::new(IpAddr::V4(ip), port));
     }
-    let localhost = written.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let localhost = written
+        .strip_prefix("localhost:")
+        .map(|port| format!("127.0.0.1:{port}"));
     localhost.as_deref().unwrap_or(written).parse().ok()
 }
 
 fn duration(text: &str, default: Duration) -> Duration {
-    if text.is_empty() { default } else { parse_duration(text).unwrap_or(default) }
+    if text.is_empty() {
+        default
+    } else {
+        parse_duration(text).unwrap_or(default)
+    }
 }
 
 #[cfg(test)]
@@ -101,8 +121,14 @@ mod tests {
     use super::*;
 
     fn given(listen: &str, auth: &str, flags: &ServerFlags) -> Result<Auth, String> {
-        let server = v1::Server { listen: listen.into(), auth: auth.into(), ..Default::default() };
-        router(&server, flags).map(|settings| settings.auth).map_err(|failed| failed.to_string())
+        let server = v1::Server {
+            listen: listen.into(),
+            auth: auth.into(),
+            ..Default::default()
+        };
+        router(&server, flags)
+            .map(|settings| settings.auth)
+            .map_err(|failed| failed.to_string())
     }
 
     #[test]
@@ -110,12 +136,26 @@ mod tests {
         let plain = ServerFlags::default();
         assert_eq!(given("", "", &plain), Ok(Auth::Required));
         assert_eq!(given("", "none", &plain), Ok(Auth::None));
-        assert_eq!(given("0.0.0.0:8080", "required", &plain), Ok(Auth::Required));
+        assert_eq!(
+            given("0.0.0.0:8080", "required", &plain),
+            Ok(Auth::Required)
+        );
         assert_eq!(given("0.0.0.0:8080", "none", &plain), Ok(Auth::None));
-        assert!(given("0.0.0.0:8080", "", &plain).unwrap_err().contains("auth"));
+        assert!(
+            given("0.0.0.0:8080", "", &plain)
+                .unwrap_err()
+                .contains("auth")
+        );
         assert!(given("", "open", &plain).unwrap_err().contains("open"));
-        let container = ServerFlags { container: Some("1".into()), ..Default::default() };
-        assert!(given("", "", &container).unwrap_err().contains("0.0.0.0:8080"));
+        let container = ServerFlags {
+            container: Some("1".into()),
+            ..Default::default()
+        };
+        assert!(
+            given("", "", &container)
+                .unwrap_err()
+                .contains("0.0.0.0:8080")
+        );
     }
 
     #[test]
@@ -125,7 +165,11 @@ mod tests {
             auth: Some(AuthWord::None),
             ..Default::default()
         };
-        let server = v1::Server { listen: "0.0.0.0:9".into(), auth: "required".into(), ..Default::default() };
+        let server = v1::Server {
+            listen: "0.0.0.0:9".into(),
+            auth: "required".into(),
+            ..Default::default()
+        };
         let settings = router(&server, &flags).unwrap();
         assert_eq!((settings.listen.port(), settings.auth), (1, Auth::None));
     }

@@ -19,17 +19,25 @@ pub(crate) fn simulate(simulate: &Simulate) -> Result<(), Failed> {
         }
     };
     logging::quiet();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| Failed::because(error.to_string()))?;
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind(simulate.listen).await.map_err(|error| {
-            Failed::because(format!(
-                "cannot listen on {}: {error} (choose another address with --listen)",
-                simulate.listen
-            ))
-        })?;
-        let address = listener.local_addr().map_err(|error| Failed::because(error.to_string()))?;
-        eprintln!("simulator listening on http://{address}/v1, script at http://{address}/__script");
+        let listener = tokio::net::TcpListener::bind(simulate.listen)
+            .await
+            .map_err(|error| {
+                Failed::because(format!(
+                    "cannot listen on {}: {error} (choose another address with --listen)",
+                    simulate.listen
+                ))
+            })?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| Failed::because(error.to_string()))?;
+        eprintln!(
+            "simulator listening on http://{address}/v1, script at http://{address}/__script"
+        );
         let stop = Stop::listen().map_err(|error| Failed::because(error.to_string()))?;
         let served = serin_simulator::serve(listener, script, stop.wait()).await;
         served.map_err(|bad| Failed::because(bad.to_string()))

@@ -29,9 +29,18 @@ pub(crate) fn start(
             .route("/readyz", web::get().to(readyz))
             .route("/version", web::get().to(version))
             .route("/snapshot", web::get().to(snapshot))
-            .service(web::resource("/metrics").wrap(Compress::default()).get(metrics))
+            .service(
+                web::resource("/metrics")
+                    .wrap(Compress::default())
+                    .get(metrics),
+            )
     });
-    Ok(server.workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run())
+    Ok(server
+        .workers(1)
+        .disable_signals()
+        .shutdown_timeout(1)
+        .listen(listener)?
+        .run())
 }
 
 /// The process lives. It asks nothing else: a router without a provider is not a dead one.
@@ -57,5 +66,7 @@ async fn snapshot(shared: Data<Shared>) -> HttpResponse {
 
 async fn metrics(exposition: Data<Exposition>) -> HttpResponse {
     let text = exposition.text(clock::now());
-    HttpResponse::Ok().content_type(TEXT_CONTENT_TYPE).body(text)
+    HttpResponse::Ok()
+        .content_type(TEXT_CONTENT_TYPE)
+        .body(text)
 }

@@ -28,7 +28,28 @@ pub(crate) fn since_start_ms(at: Instant) -> u64 {
 /// Time since 1970 on the wall clock.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub(crate) fn unix() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+/// Time since 1970 at a monotonic time. Reads the wall clock once a second and thread, not per call;
+/// a change of the clock is followed within that second.
+pub(crate) fn unix_at(at: Instant) -> Duration {
+    const TRUSTED_FOR: Duration = Duration::from_secs(1);
+    thread_local! {
+        static PAIR: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
+    }
+    PAIR.with(|pair| match pair.get() {
+        Some((then, wall)) if at.saturating_duration_since(then) < TRUSTED_FOR => {
+            wall + at.saturating_duration_since(then)
+        }
+        _ => {
+            let wall = unix();
+            pair.set(Some((at, wall)));
+            wall
+        }
+    })
 }
 
 /// A wall-clock time as whole milliseconds since 1970.
@@ -45,7 +66,9 @@ pub(crate) struct Draws {
 impl Draws {
     /// Seeded from the operating system's randomness.
     pub(crate) fn new() -> Self {
-        Self { state: Cell::new(RandomState::new().hash_one(0_u8)) }
+        Self {
+            state: Cell::new(RandomState::new().hash_one(0_u8)),
+        }
     }
 
     /// The next draw, uniform over all 64 bits.

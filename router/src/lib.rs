@@ -55,7 +55,9 @@ pub struct Listeners {
 
 /// An address that could not be bound.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source} (choose another address with {flag} or server.{field})")]
+#[error(
+    "cannot listen on {address}: {source} (choose another address with {flag} or server.{field})"
+)]
 pub struct Taken {
     pub address: SocketAddr,
     pub flag: &'static str,
@@ -73,7 +75,12 @@ impl Listeners {
     /// The first that cannot be bound, and how to choose another.
     pub fn bind(settings: &Settings) -> Result<Self, Taken> {
         let bound = |address, flag, field| {
-            listener(address).map_err(|source| Taken { address, flag, field, source })
+            listener(address).map_err(|source| Taken {
+                address,
+                flag,
+                field,
+                source,
+            })
         };
         Ok(Self {
             traffic: bound(settings.listen, "--listen", "listen")?,
@@ -107,8 +114,11 @@ pub async fn run(
     let mut recorder = Recorder::start(&settings.access_log, settings.workers)?;
     let shared = Shared::new(Arc::clone(&settings), metrics);
     let targets = Arbiter::new();
-    let watching =
-        actix_rt::spawn(snapshot::watcher::watch(follower, Arc::clone(&shared), targets.handle()));
+    let watching = actix_rt::spawn(snapshot::watcher::watch(
+        follower,
+        Arc::clone(&shared),
+        targets.handle(),
+    ));
     let admin = admin::start(listeners.admin, &shared, exposition)?;
     let traffic = server::start(listeners.traffic, &shared, &recorder.lines())?;
     let (admin_handle, traffic_handle) = (admin.handle(), traffic.handle());

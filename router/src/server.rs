@@ -59,7 +59,9 @@ pub(crate) fn start(
 
 async fn handle(head: HttpRequest, payload: Payload) -> HttpResponse {
     let worker = head.app_data::<Rc<Worker>>().map(Rc::clone);
-    let Some(worker) = worker else { return HttpResponse::InternalServerError().finish() };
+    let Some(worker) = worker else {
+        return HttpResponse::InternalServerError().finish();
+    };
     let path = head.path();
     if let Some(probe) = probe(&worker, path) {
         return probe;
@@ -68,7 +70,9 @@ async fn handle(head: HttpRequest, payload: Payload) -> HttpResponse {
     let mut record = begin(&worker, &head, asked);
     let allow = allowed(asked);
     if allow.is_some_and(|allow| head.method().as_str() != allow) {
-        let refused = Rejection::MethodNotAllowed { allow: allow.unwrap_or_default() };
+        let refused = Rejection::MethodNotAllowed {
+            allow: allow.unwrap_or_default(),
+        };
         return respond::rejected(&refused, record);
     }
     match asked {
@@ -101,10 +105,24 @@ fn begin(worker: &Rc<Worker>, head: &HttpRequest, asked: Asked<'_>) -> Record {
         Asked::Models | Asked::Model { .. } => Operation::Models,
         Asked::BadPath | Asked::Unknown => Operation::Other,
     };
-    let user_agent = head.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
+    let user_agent = head
+        .headers()
+        .get(USER_AGENT)
+        .and_then(|value| value.to_str().ok());
     let user_agent = user_agent.map(|text| text.get(..USER_AGENT_BYTES_MAX).unwrap_or(text).into());
-    let mut record = Record::begin(worker, operation, Peer { address: head.peer_addr(), user_agent });
-    if let Some(id) = head.headers().get(header::REQUEST_ID).and_then(RequestId::given) {
+    let mut record = Record::begin(
+        worker,
+        operation,
+        Peer {
+            address: head.peer_addr(),
+            user_agent,
+        },
+    );
+    if let Some(id) = head
+        .headers()
+        .get(header::REQUEST_ID)
+        .and_then(RequestId::given)
+    {
         record.id = id;
     }
     record
@@ -133,7 +151,10 @@ pub(crate) fn ready(shared: &Shared) -> HttpResponse {
     let (mut response, text) = if shared.is_draining() {
         (HttpResponse::ServiceUnavailable(), "draining\n")
     } else if shared.snapshot.load().is_none() {
-        (HttpResponse::ServiceUnavailable(), "no documents applied yet\n")
+        (
+            HttpResponse::ServiceUnavailable(),
+            "no documents applied yet\n",
+        )
     } else {
         (HttpResponse::Ok(), "ready\n")
     };

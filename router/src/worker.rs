@@ -5,16 +5,18 @@
 
 use std::{
     cell::Cell,
-    fmt::Write as _,
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::{Acquire, Relaxed}},
+        atomic::{
+            AtomicBool, AtomicUsize,
+            Ordering::{Acquire, Relaxed},
+        },
     },
 };
 
-use serin_proto::metric::ActorKind;
 use actix_web::http::header::HeaderValue;
+use serin_proto::metric::ActorKind;
 
 use crate::{
     clock::Draws,
@@ -145,10 +147,17 @@ impl RequestId {
         match self {
             Self::Given(value) => value.clone(),
             Self::Made(id) => {
-                let mut text = String::with_capacity(16);
-                let _ = write!(text, "{id:016x}");
-                HeaderValue::try_from(text).expect("hex digits are visible ASCII")
+                HeaderValue::from_str(hex(*id, &mut [0; 16])).expect("hex digits are visible ASCII")
             }
         }
     }
+}
+
+/// Sixteen hex digits.
+pub(crate) fn hex(id: u64, digits: &mut [u8; 16]) -> &str {
+    for (at, digit) in digits.iter_mut().enumerate() {
+        let nibble = (id >> (60 - 4 * at)) & 0xf;
+        *digit = b"0123456789abcdef"[usize::from(nibble as u8)];
+    }
+    std::str::from_utf8(digits).expect("hex digits are ASCII")
 }

@@ -57,8 +57,10 @@ pub enum Unusable {
 /// [`Unusable::Unreadable`] when there is no such file or it cannot be read as text;
 /// [`Unusable::Faulty`] with every fault there is.
 pub fn read(path: &Path, networks: Option<&Networks>) -> Result<Version, Unusable> {
-    let text = fs::read_to_string(path)
-        .map_err(|source| Unusable::Unreadable { path: path.to_path_buf(), source })?;
+    let text = fs::read_to_string(path).map_err(|source| Unusable::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    })?;
     read_text(&path.display().to_string(), &text, networks)
 }
 
@@ -66,40 +68,71 @@ pub fn read(path: &Path, networks: Option<&Networks>) -> Result<Version, Unusabl
 ///
 /// # Errors
 /// [`Unusable::Faulty`] with every fault there is.
-pub fn read_text(
-    name: &str,
-    text: &str,
-    networks: Option<&Networks>,
-) -> Result<Version, Unusable> {
-    let context = Context { networks: networks.cloned(), now: Some(now()) };
+pub fn read_text(name: &str, text: &str, networks: Option<&Networks>) -> Result<Version, Unusable> {
+    let context = Context {
+        networks: networks.cloned(),
+        now: Some(now()),
+    };
     let read = yaml::read_in(name, text, &context).map_err(Unusable::Faulty)?;
-    let mut version = Version { file: read.file, warnings: read.warnings };
+    let mut version = Version {
+        file: read.file,
+        warnings: read.warnings,
+    };
     let faults = hash_secrets(name, &mut version.file.keys);
-    if faults.is_empty() { Ok(version) } else { Err(Unusable::Faulty(faults)) }
+    if faults.is_empty() {
+        Ok(version)
+    } else {
+        Err(Unusable::Faulty(faults))
+    }
 }
 
 /// The documents of a version as a listing. A document that is the same as in `previous` keeps its
 /// revision, so that followers can tell what changed.
 pub fn listing(file: &v1::File, revision: Revision, previous: Option<&Listing>) -> Listing {
-    let before: BTreeMap<&DocumentKey, &Entry> =
-        previous.iter().flat_map(|l| &l.entries).map(|e| (&e.key, e)).collect();
+    let before: BTreeMap<&DocumentKey, &Entry> = previous
+        .iter()
+        .flat_map(|l| &l.entries)
+        .map(|e| (&e.key, e))
+        .collect();
     let entry = |kind, name: &str, value: Vec<u8>| {
-        let key = DocumentKey { kind, name: name.to_owned() };
+        let key = DocumentKey {
+            kind,
+            name: name.to_owned(),
+        };
         let mod_revision = match before.get(&key) {
             Some(old) if old.value == value => old.mod_revision,
             _ => revision,
         };
-        Entry { key, value, mod_revision }
+        Entry {
+            key,
+            value,
+            mod_revision,
+        }
     };
     let mut entries = Vec::new();
-    entries.extend(file.providers.iter().map(|d| entry(Kind::Provider, &d.name, json(d))));
-    entries.extend(file.tiers.iter().map(|d| entry(Kind::Tier, &d.name, json(d))));
+    entries.extend(
+        file.providers
+            .iter()
+            .map(|d| entry(Kind::Provider, &d.name, json(d))),
+    );
+    entries.extend(
+        file.tiers
+            .iter()
+            .map(|d| entry(Kind::Tier, &d.name, json(d))),
+    );
     entries.extend(file.keys.iter().map(|d| entry(Kind::Key, &d.name, json(d))));
-    entries.extend(file.routes.iter().map(|d| entry(Kind::Route, &d.name, json(d))));
+    entries.extend(
+        file.routes
+            .iter()
+            .map(|d| entry(Kind::Route, &d.name, json(d))),
+    );
     Listing { entries, revision }
 }
 
-#[expect(clippy::disallowed_methods, reason = "whether a secret has expired depends on the day")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whether a secret has expired depends on the day"
+)]
 fn now() -> OffsetDateTime {
     OffsetDateTime::from(SystemTime::now())
 }
@@ -136,7 +169,10 @@ fn hash_secrets(name: &str, keys: &mut [v1::Key]) -> Vec<Fault> {
     faults
 }
 
-#[expect(clippy::disallowed_methods, reason = "a file may name a variable that holds a key's secret")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a file may name a variable that holds a key's secret"
+)]
 fn secret_value(env: &str, file: &str) -> Result<String, String> {
     let value = if env.is_empty() {
         fs::read_to_string(file).map_err(|e| format!("cannot read {file}: {e}"))?
@@ -144,16 +180,26 @@ fn secret_value(env: &str, file: &str) -> Result<String, String> {
         std::env::var(env).map_err(|_| format!("environment variable {env} is not set"))?
     };
     let value = value.trim().to_owned();
-    if value.is_empty() { Err("the secret is empty".to_owned()) } else { Ok(value) }
+    if value.is_empty() {
+        Err("the secret is empty".to_owned())
+    } else {
+        Ok(value)
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 fn lines(faults: &[Fault]) -> String {
-    faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n")
+    faults
+        .iter()
+        .map(Fault::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }

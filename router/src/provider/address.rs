@@ -16,11 +16,8 @@ use tokio::net::TcpStream;
 /// two writes waits for the peer's delayed acknowledgement.
 pub(crate) fn guarded_connector(
     networks: Rc<Networks>,
-) -> impl Service<
-    ConnectInfo<Uri>,
-    Response = Connection<Uri, TcpStream>,
-    Error = ConnectError,
-> + Clone {
+) -> impl Service<ConnectInfo<Uri>, Response = Connection<Uri, TcpStream>, Error = ConnectError> + Clone
+{
     let resolver = Resolver::default().service();
     let tcp = TcpConnector::default().service();
     let connect = fn_service(move |info: ConnectInfo<Uri>| {
@@ -30,7 +27,10 @@ pub(crate) fn guarded_connector(
             let addresses: Vec<SocketAddr> = resolved.take_addrs().collect();
             check(&networks, &addresses)?;
             let connection = tcp.call(resolved.set_addrs(addresses)).await?;
-            connection.io_ref().set_nodelay(true).map_err(ConnectError::Io)?;
+            connection
+                .io_ref()
+                .set_nodelay(true)
+                .map_err(ConnectError::Io)?;
             Ok(connection)
         }
     });
@@ -41,7 +41,10 @@ pub(crate) fn guarded_connector(
 fn check(networks: &Networks, addresses: &[SocketAddr]) -> Result<(), ConnectError> {
     for address in addresses {
         networks.permits(address.ip()).map_err(|refusal| {
-            ConnectError::Io(io::Error::new(io::ErrorKind::PermissionDenied, refusal.to_string()))
+            ConnectError::Io(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                refusal.to_string(),
+            ))
         })?;
     }
     Ok(())

@@ -74,13 +74,18 @@ impl Clients {
     /// The client for one target: `id` is its handle's, `connect` bounds TCP and then TLS.
     pub(crate) fn of(&self, id: u64, connect: Duration, which: Use) -> Client {
         let mut by_target = self.by_target.borrow_mut();
-        let entry = by_target.entry(id).or_insert_with(|| self.per_target(connect));
+        let entry = by_target
+            .entry(id)
+            .or_insert_with(|| self.per_target(connect));
         if entry.connect != connect {
             *entry = self.per_target(connect);
         }
         match which {
             Use::Kept => entry.kept.clone(),
-            Use::Fresh => entry.fresh.get_or_insert_with(|| self.build(connect)).clone(),
+            Use::Fresh => entry
+                .fresh
+                .get_or_insert_with(|| self.build(connect))
+                .clone(),
         }
     }
 
@@ -90,7 +95,11 @@ impl Clients {
     }
 
     fn per_target(&self, connect: Duration) -> PerTarget {
-        PerTarget { connect, kept: self.build(connect), fresh: None }
+        PerTarget {
+            connect,
+            kept: self.build(connect),
+            fresh: None,
+        }
     }
 
     fn build(&self, connect: Duration) -> Client {
@@ -143,7 +152,9 @@ pub(crate) struct Body {
 impl Body {
     /// No body. Put in the place of another, it drops that one.
     pub(crate) fn empty() -> Self {
-        Self { payload: Payload::None }
+        Self {
+            payload: Payload::None,
+        }
     }
 
     /// The next bytes as they came; `None` at the end, which awc also reports for a body that was
@@ -178,7 +189,10 @@ pub(crate) async fn send(client: &Client, which: Use, call: Outgoing) -> Result<
     match request.send_body(Pieces { spliced: call.body }).await {
         Ok(mut head) => {
             let payload = actix_web::HttpMessage::take_payload(&mut head);
-            Ok(Incoming { head, body: Body { payload } })
+            Ok(Incoming {
+                head,
+                body: Body { payload },
+            })
         }
         Err(error) => Err(failure_of(&error, https)),
     }
@@ -199,7 +213,9 @@ fn failure_of(error: &SendRequestError, https: bool) -> Failure {
 }
 
 fn tls_or_connect(error: &io::Error) -> Failure {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {
         Some(rustls::Error::InvalidCertificate(_)) => Failure::Tls { certificate: true },
         Some(_) => Failure::Tls { certificate: false },

@@ -6,7 +6,7 @@
 
 use std::{
     fs,
-    sync::{Arc, RwLock, PoisonError},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use actix_web::http::header::HeaderValue;
@@ -21,7 +21,9 @@ pub(crate) struct Credential {
 
 impl std::fmt::Debug for Credential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credential").field("reference", &self.reference).finish_non_exhaustive()
+        f.debug_struct("Credential")
+            .field("reference", &self.reference)
+            .finish_non_exhaustive()
     }
 }
 
@@ -38,7 +40,10 @@ pub(crate) enum Authorization {
 impl Credential {
     /// Reads the secret for the first time. Whether that worked is for [`Self::authorization`].
     pub(crate) fn new(reference: v1::Credential) -> Arc<Self> {
-        let credential = Self { reference, header: RwLock::new(None) };
+        let credential = Self {
+            reference,
+            header: RwLock::new(None),
+        };
         if let Err(why) = credential.read_again() {
             tracing::error!(why, "credential unreadable");
         }
@@ -54,7 +59,9 @@ impl Credential {
             return Authorization::NotNeeded;
         }
         let header = self.header.read().unwrap_or_else(PoisonError::into_inner);
-        header.clone().map_or(Authorization::Missing, Authorization::Header)
+        header
+            .clone()
+            .map_or(Authorization::Missing, Authorization::Header)
     }
 
     /// Reads the secret again; what was read before stays if this fails.
@@ -83,10 +90,17 @@ impl Credential {
 /// Why not, naming the variable or the file.
 pub fn check(reference: &v1::Credential) -> Result<(), String> {
     let empty = reference.env.is_empty() && reference.file.is_empty();
-    if empty { Ok(()) } else { read(reference).map(|_| ()) }
+    if empty {
+        Ok(())
+    } else {
+        read(reference).map(|_| ())
+    }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a document names the variable that holds the secret")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a document names the variable that holds the secret"
+)]
 fn read(reference: &v1::Credential) -> Result<HeaderValue, String> {
     let secret = Zeroizing::new(if reference.env.is_empty() {
         fs::read_to_string(&reference.file)
@@ -95,7 +109,11 @@ fn read(reference: &v1::Credential) -> Result<HeaderValue, String> {
         std::env::var(&reference.env)
             .map_err(|_| format!("environment variable {} is not set", reference.env))?
     });
-    let place = if reference.env.is_empty() { &reference.file } else { &reference.env };
+    let place = if reference.env.is_empty() {
+        &reference.file
+    } else {
+        &reference.env
+    };
     let secret = secret.trim();
     if secret.is_empty() {
         return Err(format!("{place} is empty"));

@@ -33,6 +33,10 @@ pub(crate) struct Provider {
     pub(crate) authority: Authority,
     /// The base URL's path without a slash at its end: `/v1`, or empty.
     pub(crate) base_path: String,
+    /// What the `host` header says: the port only where it is not the scheme's own.
+    pub(crate) host: HeaderValue,
+    /// The addresses most calls go to, put together once.
+    pub(crate) common: Vec<(&'static str, Uri)>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) credential: Arc<Credential>,
     pub(crate) connect: Duration,
@@ -42,6 +46,21 @@ pub(crate) struct Provider {
 impl Provider {
     /// Where a call goes: `rest` is what followed `/v1` in the caller's path, with its query.
     pub(crate) fn uri(&self, rest: &str) -> Option<Uri> {
+        match self.common.iter().find(|(common, _)| *common == rest) {
+            Some((_, uri)) => Some(uri.clone()),
+            None => self.put_together(rest),
+        }
+    }
+
+    /// Fills `common`; called once, when the provider is compiled.
+    pub(crate) fn with_common(mut self) -> Self {
+        const COMMON: [&str; 3] = ["/chat/completions", "/completions", "/embeddings"];
+        let uri = |rest| Some((rest, self.put_together(rest)?));
+        self.common = COMMON.into_iter().filter_map(uri).collect();
+        self
+    }
+
+    fn put_together(&self, rest: &str) -> Option<Uri> {
         let path = PathAndQuery::try_from(format!("{}{rest}", self.base_path)).ok()?;
         Uri::builder()
             .scheme(self.scheme.clone())

@@ -10,10 +10,7 @@ use std::{
 
 use serin_proto::metric::{Ending, Phase, Role, TokenSource, TokenType};
 
-use super::{
-    Counted, Record, Tried,
-    metrics::TargetShard,
-};
+use super::{Counted, Record, Tried, metrics::TargetShard};
 use crate::{
     clock,
     provider::{failure::Failure, usage::Split},
@@ -40,9 +37,21 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn new(target: usize, role: Role, slot: Option<Slot>, place: Option<Place>) -> Self {
-        let started = clock::now();
-        Self { target, role, started, first_token_after: None, slot, _place: place }
+    /// `held`: the probe's slot if this attempt is one, and its place at the target.
+    pub(crate) fn new(
+        target: usize,
+        role: Role,
+        started: Instant,
+        (slot, place): (Option<Slot>, Option<Place>),
+    ) -> Self {
+        Self {
+            target,
+            role,
+            started,
+            first_token_after: None,
+            slot,
+            _place: place,
+        }
     }
 }
 
@@ -58,14 +67,21 @@ impl Record {
     pub(crate) fn diverted(&mut self, target: usize, ending: Ending) {
         if let Some(name) = self.target(target).map(|target| Arc::clone(&target.name)) {
             let took = Duration::ZERO;
-            self.tried.push(Tried { target: name, role: Role::First, ending, took });
+            self.tried.push(Tried {
+                target: name,
+                role: Role::First,
+                ending,
+                took,
+            });
         }
         self.count_first(ending);
     }
 
     /// The first content is about to go out: a probe has its verdict, the first token its time.
     pub(crate) fn committed(&mut self, now: Instant) {
-        let Some(running) = self.running.as_mut() else { return };
+        let Some(running) = self.running.as_mut() else {
+            return;
+        };
         let after = now.duration_since(running.started);
         running.first_token_after = Some(after);
         self.first_token_after = Some(now.duration_since(self.started));
@@ -73,7 +89,9 @@ impl Record {
         if let Some(slot) = running.slot.take() {
             slot.judged();
             if let Some(target) = self.running_target() {
-                target.handle.probe_ended(ProbeEnded::Succeeded { at_ms: clock::since_start_ms(now) });
+                target.handle.probe_ended(ProbeEnded::Succeeded {
+                    at_ms: clock::since_start_ms(now),
+                });
             }
         }
     }
@@ -85,9 +103,8 @@ impl Record {
         self.attempt_ended(failure.ending(), now);
     }
 
-    /// The attempt brought a whole answer.
-    pub(crate) fn attempt_succeeded(&mut self) {
-        let now = clock::now();
+    /// The attempt brought a whole answer, at `now`.
+    pub(crate) fn attempt_succeeded(&mut self, now: Instant) {
         if let Some(target) = self.running_target() {
             target.handle.succeeded();
         }
@@ -97,7 +114,9 @@ impl Record {
     /// Counts the end of the running attempt and gives back what it held.
     pub(super) fn attempt_ended(&mut self, ending: Ending, now: Instant) {
         self.count_tokens(ending == Ending::Success, now);
-        let Some(running) = self.running.take() else { return };
+        let Some(running) = self.running.take() else {
+            return;
+        };
         let took = now.duration_since(running.started);
         let arm = self.arm();
         if let Some(shard) = self.shard(running.target) {
@@ -130,14 +149,24 @@ impl Record {
         if running.role == Role::First {
             self.count_first(ending);
         }
-        if let Some(name) = self.target(running.target).map(|target| Arc::clone(&target.name)) {
-            self.tried.push(Tried { target: name, role: running.role, ending, took });
+        if let Some(name) = self
+            .target(running.target)
+            .map(|target| Arc::clone(&target.name))
+        {
+            self.tried.push(Tried {
+                target: name,
+                role: running.role,
+                ending,
+                took,
+            });
         }
     }
 
     /// Counts role `first`, once, at the target the request was assigned to.
     pub(super) fn count_first(&mut self, ending: Ending) {
-        let Some(assigned) = self.assigned.filter(|_| self.first_open) else { return };
+        let Some(assigned) = self.assigned.filter(|_| self.first_open) else {
+            return;
+        };
         self.first_open = false;
         if let Some(shard) = self.shard(assigned.target) {
             shard.ended(assigned.arm, Role::First, ending);
@@ -149,12 +178,27 @@ impl Record {
 
     /// Tells the target's owner, and settles the probe if this was one.
     fn blame(&mut self, failure: &Failure, retry_after: Option<Duration>, now: Instant) {
-        let Some(running) = self.running.as_mut() else { return };
+        let Some(running) = self.running.as_mut() else {
+            return;
+        };
         let (slot, sent_for) = (running.slot.take(), now.duration_since(running.started));
-        let outcome = retry::after(failure).blame.outcome(Some(sent_for), retry_after);
+        // Only who says "not now" says for how long; a wait named with another failure is about limits.
+        let asked = match failure {
+            Failure::Status {
+                code: 503 | 529, ..
+            } => retry_after,
+            _ => None,
+        };
+        let outcome = retry::after(failure).blame.outcome(Some(sent_for), asked);
         let at_ms = clock::since_start_ms(now);
-        let failed = AttemptFailed { outcome, at_ms, draw: self.worker.draws.next() };
-        let Some(target) = self.running_target() else { return };
+        let failed = AttemptFailed {
+            outcome,
+            at_ms,
+            draw: self.worker.draws.next(),
+        };
+        let Some(target) = self.running_target() else {
+            return;
+        };
         match (slot, outcome) {
             // Nobody knows how the target is: the slot frees itself, the next request probes.
             (_, Outcome::CallerLeft) | (None, Outcome::CallerFault | Outcome::Success) => {}
@@ -171,21 +215,29 @@ impl Record {
     }
 
     fn count_tokens(&mut self, success: bool, now: Instant) {
-        let (Some(running), Some(counted)) = (&self.running, self.counted) else { return };
-        let Some(target) = self.target(running.target) else { return };
+        let (Some(running), Some(counted)) = (&self.running, self.counted) else {
+            return;
+        };
+        let Some(target) = self.target(running.target) else {
+            return;
+        };
         let split = counted.usage.split();
         let arm = self.arm();
-        let cost = target.prices.as_ref().and_then(|prices| prices.cost(&split));
+        let cost = target
+            .prices
+            .as_ref()
+            .and_then(|prices| prices.cost(&split));
         if let Some(shard) = target.handle.metrics.shard(self.worker.index) {
             add_tokens(shard, arm as usize, counted, &split);
             if let Some(cost) = cost {
                 shard.cost_nano_usd[arm as usize].fetch_add(cost.0, Relaxed);
             }
             let output = split.output + split.reasoning;
-            let since_first = running.first_token_after.map(|after| {
-                now.duration_since(running.started).saturating_sub(after)
-            });
-            if let Some(since_first) = since_first.filter(|_| success && self.stream && output >= 2) {
+            let since_first = running
+                .first_token_after
+                .map(|after| now.duration_since(running.started).saturating_sub(after));
+            if let Some(since_first) = since_first.filter(|_| success && self.stream && output >= 2)
+            {
                 let gaps = u32::try_from(output - 1).unwrap_or(u32::MAX);
                 shard.per_output_token(arm, running.role, since_first / gaps);
             }
@@ -197,15 +249,20 @@ impl Record {
     }
 
     fn running_target(&self) -> Option<&Target> {
-        self.running.as_ref().and_then(|running| self.target(running.target))
+        self.running
+            .as_ref()
+            .and_then(|running| self.target(running.target))
     }
 
     fn target(&self, index: usize) -> Option<&Target> {
-        self.route.as_ref().and_then(|route| route.targets.get(index))
+        self.route
+            .as_ref()
+            .and_then(|route| route.targets.get(index))
     }
 
     pub(super) fn shard(&self, target: usize) -> Option<&TargetShard> {
-        self.target(target).and_then(|target| target.handle.metrics.shard(self.worker.index))
+        self.target(target)
+            .and_then(|target| target.handle.metrics.shard(self.worker.index))
     }
 }
 

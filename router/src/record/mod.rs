@@ -10,6 +10,7 @@
 
 mod attempt;
 pub(crate) mod cost;
+mod json;
 mod line;
 pub(crate) mod metrics;
 pub(crate) mod recorder;
@@ -61,6 +62,17 @@ pub(crate) enum Outcome {
     Error,
     Cut,
     ClientGone,
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error => "error",
+            Self::Cut => "cut",
+            Self::ClientGone => "client_gone",
+        }
+    }
 }
 
 /// One attempt, or a diversion before one, for the access line.
@@ -201,7 +213,9 @@ impl Record {
 
     /// Our head is written; `began`: when the first content was here.
     pub(crate) fn head_written(&self, began: Instant) {
-        self.worker.process().added(OverheadPhase::Head, clock::now().duration_since(began));
+        self.worker
+            .process()
+            .added(OverheadPhase::Head, clock::now().duration_since(began));
     }
 
     /// The arm this request was assigned to; `stable` before it was.
@@ -238,8 +252,12 @@ impl Record {
     /// The first attempt is handed to the HTTP client: what has passed so far was our own time.
     pub(crate) fn handed_over(&mut self, now: Instant) {
         if self.attempts == 1 {
-            self.overhead = now.duration_since(self.started).saturating_sub(self.waited_for_body);
-            self.worker.process().added(OverheadPhase::Request, self.overhead);
+            self.overhead = now
+                .duration_since(self.started)
+                .saturating_sub(self.waited_for_body);
+            self.worker
+                .process()
+                .added(OverheadPhase::Request, self.overhead);
         }
     }
 
@@ -261,11 +279,14 @@ impl Record {
             self.caller_left(now);
         }
         let took = now.duration_since(self.started);
-        let route = self.route.as_ref().map_or(&self.worker.metrics.unmatched, |r| &r.metrics);
+        let route = self
+            .route
+            .as_ref()
+            .map_or(&self.worker.metrics.unmatched, |r| &r.metrics);
         let what = (self.operation, self.stream);
         route.answered(self.worker.index, what, self.status, took);
         self.in_flight = None;
-        let line = Line::of(self, took);
+        let line = Line::of(self, now);
         self.worker.record(line);
     }
 
@@ -273,7 +294,10 @@ impl Record {
         if self.answer == Answer::Open {
             self.status = 499;
         }
-        let route = self.route.as_ref().map_or(&self.worker.metrics.unmatched, |r| &r.metrics);
+        let route = self
+            .route
+            .as_ref()
+            .map_or(&self.worker.metrics.unmatched, |r| &r.metrics);
         if let Some(shard) = route.shard(self.worker.index) {
             shard.disconnects[self.phase as usize].fetch_add(1, Relaxed);
         }
@@ -299,7 +323,11 @@ struct InFlight {
 
 impl InFlight {
     fn new(route: Arc<RouteMetrics>, worker: usize, stream: bool) -> Self {
-        let guard = Self { route, worker, stream };
+        let guard = Self {
+            route,
+            worker,
+            stream,
+        };
         guard.add(1);
         guard
     }

@@ -24,7 +24,9 @@ pub(crate) struct Claims {
 
 impl Default for Claims {
     fn default() -> Self {
-        Self { epochs: (0..CELLS).map(|_| AtomicU64::new(0)).collect() }
+        Self {
+            epochs: (0..CELLS).map(|_| AtomicU64::new(0)).collect(),
+        }
     }
 }
 
@@ -33,12 +35,16 @@ impl Claims {
     /// `route` seeds the hash, so that a value counts once per route; `now_ms` is any clock that
     /// does not go back.
     pub(crate) fn claim(&self, route: u64, arm: Arm, affinity: &Affinity<'_>, now_ms: u64) -> bool {
-        let Affinity::Sticky { kind, value } = affinity else { return true };
+        let Affinity::Sticky { kind, value } = affinity else {
+            return true;
+        };
         let seed = route ^ xxh3_64_with_seed(kind.as_bytes(), arm as u64);
         let hash = xxh3_64_with_seed(value, seed);
         let cell = usize::try_from(hash).unwrap_or(usize::MAX) % CELLS;
         let epoch = now_ms / EPOCH_MS + 1; // 0 = never claimed
-        self.epochs.get(cell).is_some_and(|last| last.swap(epoch, Relaxed) != epoch)
+        self.epochs
+            .get(cell)
+            .is_some_and(|last| last.swap(epoch, Relaxed) != epoch)
     }
 }
 
@@ -49,7 +55,10 @@ mod tests {
     use super::*;
 
     fn session(value: &[u8]) -> Affinity<'_> {
-        Affinity::Sticky { kind: "header:x-session-id", value: Cow::Borrowed(value) }
+        Affinity::Sticky {
+            kind: "header:x-session-id",
+            value: Cow::Borrowed(value),
+        }
     }
 
     #[test]

@@ -93,7 +93,9 @@ impl Events {
     }
 
     fn split(&mut self, chunk: Bytes) -> Result<Whole, Failure> {
-        self.splitter.push(chunk).map_err(|_| Failure::BadResponse("event too long"))
+        self.splitter
+            .push(chunk)
+            .map_err(|_| Failure::BadResponse("event too long"))
     }
 
     fn hand_on(&mut self, whole: &Whole, out: &mut VecDeque<Bytes>) {
@@ -112,7 +114,9 @@ impl Events {
         }
         let mut from = 0;
         for range in whole.events() {
-            let Some(event) = whole.bytes.get(range.clone()) else { continue };
+            let Some(event) = whole.bytes.get(range.clone()) else {
+                continue;
+            };
             if self.is_ours(event) {
                 push(&whole.bytes, from..range.start, out);
                 from = range.end;
@@ -134,7 +138,9 @@ impl Events {
         if mentions.error && content::see(self.operation, &event) == Seen::Error {
             self.failed = true;
         }
-        let Some(data) = event.data() else { return false };
+        let Some(data) = event.data() else {
+            return false;
+        };
         self.done |= content::is_done(self.operation, &data);
         if !mentions.usage {
             return false;
@@ -154,16 +160,21 @@ fn push(bytes: &Bytes, range: Range<usize>, out: &mut VecDeque<Bytes>) {
 mod tests {
     use super::*;
 
-    const ROLE: &str = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}],\"usage\":null}\n\n";
-    const WORD: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"an error?\"}}],\"usage\":null}\n\n";
-    const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n";
+    const ROLE: &str =
+        "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}],\"usage\":null}\n\n";
+    const WORD: &str =
+        "data: {\"choices\":[{\"delta\":{\"content\":\"an error?\"}}],\"usage\":null}\n\n";
+    const USAGE: &str =
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n";
     const DONE: &str = "data: [DONE]\n\n";
     const ERROR: &str = "data: {\"error\":{\"message\":\"overloaded\"}}\n\n";
 
     fn flow(strip: bool, text: &str) -> (Events, String) {
         let mut events = Events::new(Operation::Chat, strip);
         let mut out = VecDeque::new();
-        events.flow(Bytes::copy_from_slice(text.as_bytes()), &mut out).unwrap();
+        events
+            .flow(Bytes::copy_from_slice(text.as_bytes()), &mut out)
+            .unwrap();
         let sent: Vec<u8> = out.iter().flatten().copied().collect();
         (events, String::from_utf8(sent).unwrap())
     }
@@ -173,7 +184,10 @@ mod tests {
         let all = [ROLE, WORD, USAGE, DONE].concat();
         let (events, sent) = flow(true, &all);
         assert_eq!(sent, [ROLE, WORD, DONE].concat());
-        assert_eq!(events.usage.map(|usage| (usage.input, usage.output)), Some((3, 2)));
+        assert_eq!(
+            events.usage.map(|usage| (usage.input, usage.output)),
+            Some((3, 2))
+        );
         assert!(events.done && events.ended_well());
         assert_eq!(flow(false, &all).1, all, "asked for by the caller");
     }
@@ -208,6 +222,9 @@ mod tests {
         assert_eq!(preamble(&[ROLE, WORD].concat()), Ok(true));
         assert_eq!(preamble(&[ROLE, ERROR].concat()), Err(Failure::StreamError));
         assert_eq!(preamble(&[WORD, ERROR].concat()), Ok(true));
-        assert_eq!(preamble("data: nonsense\n\n"), Err(Failure::BadResponse("event")));
+        assert_eq!(
+            preamble("data: nonsense\n\n"),
+            Err(Failure::BadResponse("event"))
+        );
     }
 }

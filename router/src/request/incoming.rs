@@ -10,11 +10,12 @@ use std::{
         atomic::Ordering::{AcqRel, Relaxed},
     },
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_web::{
     HttpRequest,
+    error::PayloadError,
     http::header::{CONTENT_ENCODING, CONTENT_LENGTH},
     web::Payload,
 };
@@ -67,7 +68,11 @@ pub(crate) async fn read(
     let body = collect(payload, announced, &mut held, record).await?;
     record.bytes_in = body.len() as u64;
     let shallow = shallow(&body).map_err(Rejection::Unreadable)?;
-    Ok(Call { shallow, body, _held: held })
+    Ok(Call {
+        shallow,
+        body,
+        _held: held,
+    })
 }
 
 async fn collect(
@@ -76,15 +81,23 @@ async fn collect(
     held: &mut Held,
     record: &mut Record,
 ) -> Result<Bytes, Rejection> {
-    let mut incoming = Incoming { payload: payload.into_inner(), window: None, brought: 0 };
-    let began = clock::now();
-    let Some(first) = incoming.next().await? else { return Ok(Bytes::new()) };
+    let payload = payload.into_inner();
+    let mut incoming = Incoming {
+        payload,
+        window: None,
+        brought: 0,
+        waiting_since: None,
+    };
+    let Some(first) = incoming.next().await? else {
+        return Ok(Bytes::new());
+    };
     // Most bodies are one read: they are used as they came.
     if first.len() == announced {
-        record.waited_for_body = if incoming.window.is_some() { began.elapsed() } else { Duration::ZERO };
+        record.waited_for_body = incoming.waited();
         return Ok(first);
     }
-    let mut body = BytesMut::with_capacity(announced.clamp(first.len(), RESERVED_MAX.max(first.len())));
+    let mut body =
+        BytesMut::with_capacity(announced.clamp(first.len(), RESERVED_MAX.max(first.len())));
     let mut chunk = Some(first);
     while let Some(bytes) = chunk {
         let bytes_max = record.worker.shared.body_bytes_max;
@@ -95,12 +108,17 @@ async fn collect(
         body.extend_from_slice(&bytes);
         chunk = incoming.next().await?;
     }
-    record.waited_for_body = began.elapsed();
+    record.waited_for_body = incoming.waited();
     Ok(body.freeze())
 }
 
 fn announced(head: &HttpRequest) -> Option<usize> {
-    head.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    head.headers()
+        .get(CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
 /// The bytes still to come, and how slowly they may.
@@ -110,9 +128,16 @@ struct Incoming {
     window: Option<Pin<Box<Sleep>>>,
     /// Bytes since the window began.
     brought: usize,
+    waiting_since: Option<Instant>,
 }
 
 impl Incoming {
+    /// Time from the first wait to now; none if all was there.
+    fn waited(&self) -> Duration {
+        self.waiting_since
+            .map_or(Duration::ZERO, |since| clock::now().duration_since(since))
+    }
+
     async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
@@ -123,6 +148,9 @@ impl Incoming {
                 self.brought += bytes.len();
                 Poll::Ready(Ok(Some(bytes)))
             }
+            Poll::Ready(Some(Err(PayloadError::EncodingCorrupted))) => {
+                Poll::Ready(Err(Rejection::BadFraming))
+            }
             Poll::Ready(Some(Err(_))) => Poll::Ready(Err(Rejection::BodyBroken)),
             Poll::Ready(None) => Poll::Ready(Ok(None)),
             Poll::Pending => self.poll_window(cx),
@@ -130,6 +158,7 @@ impl Incoming {
     }
 
     fn poll_window(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Rejection>> {
+        self.waiting_since.get_or_insert_with(clock::now);
         loop {
             let window = self.window.get_or_insert_with(|| Box::pin(sleep(WINDOW)));
             if window.as_mut().poll(cx).is_pending() {
@@ -163,7 +192,11 @@ impl Held {
         let before = self.shared.bodies_held.fetch_add(more, AcqRel);
         self.bytes += more;
         let all_max = self.shared.body_bytes_max.saturating_mul(BODIES_HELD);
-        if before + more > all_max { Err(Rejection::BodiesFull) } else { Ok(()) }
+        if before + more > all_max {
+            Err(Rejection::BodiesFull)
+        } else {
+            Ok(())
+        }
     }
 }
 

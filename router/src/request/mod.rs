@@ -15,12 +15,13 @@ mod fields;
 mod incoming;
 mod members;
 mod models;
-pub(crate) mod operation;
 mod opening;
+pub(crate) mod operation;
 pub(crate) mod parse;
 pub(crate) mod rejection;
 mod relay;
 pub(crate) mod respond;
+mod step;
 mod timer;
 
 use std::{borrow::Cow, sync::Arc};
@@ -56,12 +57,21 @@ pub(crate) async fn answer(
     record.routed(route);
     let caller = record.caller.clone();
     let affinity = affinity(route, head, &call, caller.as_deref());
-    let assigned = route.split.assign(&affinity, record.worker.draws.next(), true);
+    let assigned = route
+        .split
+        .assign(&affinity, record.worker.draws.next(), true);
     record.assigned(assigned, &affinity);
     route.budget.deposit(route.retry_deposit);
     let deadline = Deadline::new(route.limits, clock::since_start_ms(record.started));
     let operation = record.operation;
-    let attempts = Attempts { head, call: &call, route, operation, rest, deadline };
+    let attempts = Attempts {
+        head,
+        call: &call,
+        route,
+        operation,
+        rest,
+        deadline,
+    };
     attempts.until_answered(assigned, record).await
 }
 
@@ -87,9 +97,15 @@ fn identify(head: &HttpRequest, record: &mut Record) -> Result<Arc<Snapshot>, Re
     let snapshot = record.worker.snapshot().ok_or(Rejection::NotReady)?;
     record.snapshot = Some(Arc::clone(&snapshot));
     if record.worker.shared.auth == Auth::Required {
-        let authorization = head.headers().get(AUTHORIZATION).map(|value| value.as_bytes());
-        let now_ms = clock::unix_ms(clock::unix());
-        let caller = snapshot.keyring.find(authorization, now_ms).map_err(Rejection::Denied)?;
+        let authorization = head
+            .headers()
+            .get(AUTHORIZATION)
+            .map(|value| value.as_bytes());
+        let now_ms = clock::unix_ms(clock::unix_at(record.started));
+        let caller = snapshot
+            .keyring
+            .find(authorization, now_ms)
+            .map_err(Rejection::Denied)?;
         record.caller = Some(caller);
     }
     Ok(snapshot)
@@ -104,11 +120,13 @@ fn resolve<'a>(
 ) -> Result<&'a Arc<Route>, Rejection> {
     let model = &call.shallow.model;
     let route = snapshot.routes.resolve(model);
-    let route = route.ok_or_else(|| Rejection::ModelNotFound { model: model.clone() })?;
+    let route = route.ok_or_else(|| Rejection::ModelNotFound {
+        model: model.clone(),
+    })?;
     match &record.caller {
-        Some(caller) if !caller.may_use(&route.name) => {
-            Err(Rejection::RouteNotAllowed { model: model.clone() })
-        }
+        Some(caller) if !caller.may_use(&route.name) => Err(Rejection::RouteNotAllowed {
+            model: model.clone(),
+        }),
         _ => Ok(route),
     }
 }
@@ -122,9 +140,10 @@ fn affinity<'a>(
 ) -> Affinity<'a> {
     let name = caller.map_or("", |caller| &caller.name);
     pick::find(&route.affinity, |place| match place {
-        Place::Header(name) => {
-            head.headers().get(&**name).map(|value| Cow::Borrowed(value.as_bytes()))
-        }
+        Place::Header(name) => head
+            .headers()
+            .get(&**name)
+            .map(|value| Cow::Borrowed(value.as_bytes())),
         Place::Body(name) if &**name == "user" => {
             let span = call.shallow.user_span.clone()?;
             fields::at(&call.body, span).map(|value| Cow::Owned(value.into_bytes()))

@@ -22,7 +22,10 @@ struct Model<'a> {
 /// All of them.
 pub(super) fn list(table: &Table, caller: Option<&Caller>) -> String {
     let data = table.names(caller).map(model).collect();
-    json(&List { object: "list", data })
+    json(&List {
+        object: "list",
+        data,
+    })
 }
 
 /// One of them; `id` as it stood in the path. `None`: there is none of that name for this caller.
@@ -33,7 +36,12 @@ pub(super) fn one(table: &Table, caller: Option<&Caller>, id: &str) -> Option<St
 }
 
 fn model(id: &str) -> Model<'_> {
-    Model { id, object: "model", created: 0, owned_by: "serin" }
+    Model {
+        id,
+        object: "model",
+        created: 0,
+        owned_by: "serin",
+    }
 }
 
 fn json(value: &impl Serialize) -> String {

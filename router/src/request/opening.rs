@@ -7,7 +7,7 @@
 use std::{
     collections::VecDeque,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_web::http::header::{
@@ -52,6 +52,8 @@ pub(crate) type Passed = Vec<(HeaderName, HeaderValue)>;
 
 /// An answer that has begun: from here on nothing is tried again.
 pub(crate) struct Opened {
+    /// When the first content was here.
+    pub(crate) at: Instant,
     pub(crate) status: u16,
     pub(crate) headers: Passed,
     pub(crate) content: Content,
@@ -78,7 +80,9 @@ pub(crate) struct Flow {
 pub(crate) enum Form {
     Events(Events),
     /// A large JSON answer: its last bytes are kept, for that is where usage stands.
-    Json { tail: BytesMut },
+    Json {
+        tail: BytesMut,
+    },
     /// Bytes are bytes.
     Opaque,
 }
@@ -102,7 +106,11 @@ pub(crate) struct Refusal {
 
 impl From<Failure> for Unanswered {
     fn from(failure: Failure) -> Self {
-        Self { failure, retry_after: None, refusal: None }
+        Self {
+            failure,
+            retry_after: None,
+            refusal: None,
+        }
     }
 }
 
@@ -120,7 +128,11 @@ pub(crate) async fn first_content(
     if !status.is_success() {
         return Err(refused(incoming, timer).await);
     }
-    if incoming.headers().get(CONTENT_ENCODING).is_some_and(|value| value != "identity") {
+    if incoming
+        .headers()
+        .get(CONTENT_ENCODING)
+        .is_some_and(|value| value != "identity")
+    {
         return Err(Failure::BadResponse("content-encoding").into());
     }
     let kind = kind_of(&incoming);
@@ -129,7 +141,14 @@ pub(crate) async fn first_content(
         expected.operation,
         Operation::Chat | Operation::Completions | Operation::Embeddings | Operation::Responses
     );
-    if strict && kind != if expected.stream { Kind::Events } else { Kind::Json } {
+    if strict
+        && kind
+            != if expected.stream {
+                Kind::Events
+            } else {
+                Kind::Json
+            }
+    {
         return Err(Failure::BadResponse("content-type").into());
     }
     let announced = content_length(&incoming);
@@ -143,7 +162,12 @@ pub(crate) async fn first_content(
         let ready = first.into_iter().collect();
         flow(ready, Form::Opaque, (incoming.body, timer, announced))
     };
-    Ok(Opened { status: status.as_u16(), headers, content })
+    Ok(Opened {
+        at: clock::now(),
+        status: status.as_u16(),
+        headers,
+        content,
+    })
 }
 
 async fn preamble(mut body: Body, mut timer: Timer, expected: Expected) -> Result<Flow, Failure> {
@@ -160,10 +184,20 @@ async fn preamble(mut body: Body, mut timer: Timer, expected: Expected) -> Resul
         }
     }
     timer.committed();
-    Ok(Flow { ready, form: Form::Events(events), bytes_left: None, body, timer })
+    Ok(Flow {
+        ready,
+        form: Form::Events(events),
+        bytes_left: None,
+        body,
+        timer,
+    })
 }
 
-async fn json(mut body: Body, mut timer: Timer, announced: Option<u64>) -> Result<Content, Failure> {
+async fn json(
+    mut body: Body,
+    mut timer: Timer,
+    announced: Option<u64>,
+) -> Result<Content, Failure> {
     let mut held = VecDeque::new();
     let mut len = 0;
     while let Some(chunk) = next(&mut body, &mut timer).await? {
@@ -182,7 +216,11 @@ async fn json(mut body: Body, mut timer: Timer, announced: Option<u64>) -> Resul
     let usage = usage::reported(&whole);
     if usage.is_none() && serde_json::from_slice::<IgnoredAny>(&whole).is_err() {
         let cut = announced.is_none();
-        return Err(if cut { Failure::Truncated } else { Failure::BadResponse("JSON") });
+        return Err(if cut {
+            Failure::Truncated
+        } else {
+            Failure::BadResponse("JSON")
+        });
     }
     if content::mentions(&whole).error
         && content::is_content(Operation::Other, &whole) == content::Seen::Error
@@ -200,14 +238,25 @@ fn flow(
     timer.committed();
     let held: usize = ready.iter().map(Bytes::len).sum();
     let bytes_left = announced.map(|announced| announced.saturating_sub(held as u64));
-    Content::Flowing(Flow { ready, form, bytes_left, body, timer })
+    Content::Flowing(Flow {
+        ready,
+        form,
+        bytes_left,
+        body,
+        timer,
+    })
 }
 
 /// The answer is no success: its body is read as far as it may be of use.
 async fn refused(mut incoming: Incoming, mut timer: Timer) -> Unanswered {
     let status = incoming.status().as_u16();
     let now_ms = clock::unix_ms(clock::unix());
-    let text = |name: &str| incoming.headers().get(name).and_then(|value| value.to_str().ok());
+    let text = |name: &str| {
+        incoming
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let retry_after = retry::retry_after(text, now_ms);
     let headers = passed(&incoming, &[CONTENT_TYPE, RETRY_AFTER]);
     let mut body = BytesMut::new();
@@ -222,9 +271,16 @@ async fn refused(mut incoming: Incoming, mut timer: Timer) -> Unanswered {
     let body = body.freeze();
     let insufficient_quota = memchr::memmem::find(&body, b"insufficient_quota").is_some();
     Unanswered {
-        failure: Failure::Status { code: status, insufficient_quota },
+        failure: Failure::Status {
+            code: status,
+            insufficient_quota,
+        },
         retry_after,
-        refusal: Some(Refusal { status, headers, body }),
+        refusal: Some(Refusal {
+            status,
+            headers,
+            body,
+        }),
     }
 }
 
@@ -265,8 +321,15 @@ enum Kind {
 }
 
 fn kind_of(incoming: &Incoming) -> Kind {
-    let value = incoming.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let essence = value.unwrap_or_default().split(|byte| *byte == b';').next().unwrap_or_default();
+    let value = incoming
+        .headers()
+        .get(CONTENT_TYPE)
+        .map(HeaderValue::as_bytes);
+    let essence = value
+        .unwrap_or_default()
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default();
     let essence = essence.trim_ascii();
     if essence.eq_ignore_ascii_case(b"text/event-stream") {
         Kind::Events

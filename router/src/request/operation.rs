@@ -22,7 +22,10 @@ pub(crate) enum Asked<'a> {
 
 /// Reads a path without its query.
 pub(crate) fn asked(path: &str) -> Asked<'_> {
-    let Some(rest) = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')) else {
+    let Some(rest) = path
+        .strip_prefix("/v1")
+        .filter(|rest| rest.starts_with('/'))
+    else {
         return Asked::Unknown;
     };
     if let Some(id) = rest.strip_prefix("/models") {
@@ -39,7 +42,10 @@ pub(crate) fn asked(path: &str) -> Asked<'_> {
     if !rest.split('/').skip(1).all(plain) {
         return Asked::BadPath;
     }
-    Asked::Forward { operation: operation(rest), rest }
+    Asked::Forward {
+        operation: operation(rest),
+        rest,
+    }
 }
 
 fn operation(rest: &str) -> Operation {

@@ -17,22 +17,35 @@ pub(crate) enum Rejection {
     Unreadable(Unreadable),
     BadPath,
     Denied(Denied),
-    RouteNotAllowed { model: String },
-    ModelNotFound { model: String },
+    RouteNotAllowed {
+        model: String,
+    },
+    ModelNotFound {
+        model: String,
+    },
     /// The body did not arrive in time.
     BodyTooSlow,
-    /// The body broke off; there is nobody left to read this.
+    /// The body's chunks are not what HTTP allows.
+    BadFraming,
+    /// The body broke off: its caller left. actix says the same of some bad chunk sizes, whose
+    /// caller is still there to read an answer.
     BodyBroken,
-    BodyTooLarge { bytes_max: usize },
+    BodyTooLarge {
+        bytes_max: usize,
+    },
     CompressedBody,
     /// Every attempt was answered 429.
-    UpstreamRateLimited { retry_after: Option<Duration> },
+    UpstreamRateLimited {
+        retry_after: Option<Duration>,
+    },
     UpstreamFailed,
     /// Every attempt was refused for our credential.
     UpstreamAuthFailed,
     UpstreamTimeout,
     /// All breakers are open and the route says to reject.
-    AllOpen { retry_after: Duration },
+    AllOpen {
+        retry_after: Duration,
+    },
     /// No document has been applied yet.
     NotReady,
     /// Too many bytes of bodies are held already.
@@ -40,7 +53,9 @@ pub(crate) enum Rejection {
     /// Every target is at its `maxConcurrency`.
     TargetsFull,
     UnknownPath,
-    MethodNotAllowed { allow: &'static str },
+    MethodNotAllowed {
+        allow: &'static str,
+    },
 }
 
 /// A rejection as it is told.
@@ -77,16 +92,25 @@ impl Told {
     }
 
     fn after(self, retry_after: Option<Duration>) -> Self {
-        Self { retry_after, ..self }
+        Self {
+            retry_after,
+            ..self
+        }
     }
 
     /// The chain gave no answer.
     fn final_word(self) -> Self {
-        Self { should_retry: Some(false), ..self }
+        Self {
+            should_retry: Some(false),
+            ..self
+        }
     }
 
     fn closing(self) -> Self {
-        Self { close: true, ..self }
+        Self {
+            close: true,
+            ..self
+        }
     }
 
     /// `type` of the error: it follows from the status.
@@ -103,10 +127,12 @@ impl Told {
 impl Rejection {
     pub(crate) fn told(&self) -> Told {
         match self {
-            Self::Unreadable(why) => {
-                Told::new(StatusCode::BAD_REQUEST, "invalid_request", why.public_message())
-                    .param(why.param())
-            }
+            Self::Unreadable(why) => Told::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+                why.public_message(),
+            )
+            .param(why.param()),
             Self::BadPath => {
                 let message = "The path has segments that cannot be forwarded.";
                 Told::new(StatusCode::BAD_REQUEST, "invalid_request", message)
@@ -117,14 +143,18 @@ impl Rejection {
             }
             Self::RouteNotAllowed { model } => {
                 let message = format!("This API key may not use the model '{model}'.");
-                Told::new(StatusCode::FORBIDDEN, "route_not_allowed", message).param(Some("model"))
+                Told::new(StatusCode::FORBIDDEN, "route_not_allowed", message)
             }
             Self::ModelNotFound { model } => {
                 let message =
                     format!("The model '{model}' does not exist or you do not have access to it.");
-                Told::new(StatusCode::NOT_FOUND, "model_not_found", message).param(Some("model"))
+                Told::new(StatusCode::NOT_FOUND, "model_not_found", message)
             }
-            Self::BodyTooSlow | Self::BodyBroken => {
+            Self::BadFraming | Self::BodyBroken => {
+                let message = "The request body is not framed as HTTP/1.1 requires.";
+                Told::new(StatusCode::BAD_REQUEST, "invalid_request", message).closing()
+            }
+            Self::BodyTooSlow => {
                 let message = "The request did not arrive in time.";
                 Told::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message).closing()
             }
@@ -137,14 +167,19 @@ impl Rejection {
                 let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
                 Told::new(status, "unsupported_encoding", message).closing()
             }
-            Self::UnknownPath => {
-                Told::new(StatusCode::NOT_FOUND, "unknown_path", "There is no such URL.")
-            }
+            Self::UnknownPath => Told::new(
+                StatusCode::NOT_FOUND,
+                "unknown_path",
+                "There is no such URL.",
+            ),
             Self::MethodNotAllowed { allow } => {
                 let message = format!("This URL takes {allow}.");
                 let status = StatusCode::METHOD_NOT_ALLOWED;
                 let told = Told::new(status, "method_not_allowed", message);
-                Told { allow: Some(allow), ..told }
+                Told {
+                    allow: Some(allow),
+                    ..told
+                }
             }
             _ => self.told_of_upstream(),
         }
@@ -154,9 +189,13 @@ impl Rejection {
         match self {
             Self::UpstreamRateLimited { retry_after } => {
                 let message = "The provider is rate limiting. Try again later.";
-                Told::new(StatusCode::TOO_MANY_REQUESTS, "upstream_rate_limited", message)
-                    .after(*retry_after)
-                    .final_word()
+                Told::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "upstream_rate_limited",
+                    message,
+                )
+                .after(*retry_after)
+                .final_word()
             }
             Self::UpstreamAuthFailed => {
                 let message = "The gateway could not authenticate with the provider.";
@@ -168,14 +207,22 @@ impl Rejection {
             }
             Self::AllOpen { retry_after } => {
                 let message = "No target can take this request now.";
-                Told::new(StatusCode::SERVICE_UNAVAILABLE, "no_target_available", message)
-                    .after(Some(*retry_after))
-                    .final_word()
+                Told::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "no_target_available",
+                    message,
+                )
+                .after(Some(*retry_after))
+                .final_word()
             }
             Self::NotReady => {
                 let message = "The gateway is starting.";
-                Told::new(StatusCode::SERVICE_UNAVAILABLE, "no_target_available", message)
-                    .after(Some(Duration::from_secs(1)))
+                Told::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "no_target_available",
+                    message,
+                )
+                .after(Some(Duration::from_secs(1)))
             }
             Self::BodiesFull => {
                 let message = "The gateway is handling as many request bodies as it can.";
@@ -204,7 +251,10 @@ pub(crate) fn error_event(status: u16, code: &str) -> String {
     } else {
         "The provider's answer broke off."
     };
-    format!("data: {}\n\n", error_json(message, "server_error", None, code))
+    format!(
+        "data: {}\n\n",
+        error_json(message, "server_error", None, code)
+    )
 }
 
 fn kind_of(status: StatusCode) -> &'static str {
@@ -229,6 +279,11 @@ fn error_json(message: &str, kind: &str, param: Option<&str>, code: &str) -> Str
         param: Option<&'a str>,
         code: &'a str,
     }
-    let error = Error { message, r#type: kind, param, code };
+    let error = Error {
+        message,
+        r#type: kind,
+        param,
+        code,
+    };
     serde_json::to_string(&Body { error }).expect("four strings are always JSON")
 }

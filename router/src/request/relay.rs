@@ -41,7 +41,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// What is left to do.
 enum Stage {
     Flowing,
-    /// The error event is out or not needed; the next poll aborts the body.
+    /// The last bytes are in actix's buffer. It drops them if the body fails before they are
+    /// written, so it gets one turn to write first.
+    Flushing,
     Aborting,
     Ended,
 }
@@ -55,7 +57,11 @@ pub(crate) struct Relay {
 
 impl Relay {
     pub(crate) fn new(flow: Flow, record: Record) -> Self {
-        Self { flow, stage: Stage::Flowing, record }
+        Self {
+            flow,
+            stage: Stage::Flowing,
+            record,
+        }
     }
 
     fn poll_flowing(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, io::Error>>> {
@@ -70,19 +76,19 @@ impl Relay {
             if self.events().is_some_and(|events| events.failed) {
                 // The provider's own error event has gone out; ours would be a second one.
                 self.abort(&Failure::StreamError);
-                return Poll::Ready(Some(Err(aborted())));
+                return self.poll_flushing(cx);
             }
             match self.flow.body.poll_next(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
                     if let Err(failure) = self.take(chunk) {
-                        return self.break_off(&failure);
+                        return self.break_off(&failure, cx);
                     }
                 }
-                Poll::Ready(Some(Err(failure))) => return self.break_off(&failure),
+                Poll::Ready(Some(Err(failure))) => return self.break_off(&failure, cx),
                 Poll::Ready(None) if self.is_whole() => return self.end(),
-                Poll::Ready(None) => return self.break_off(&Failure::Truncated),
+                Poll::Ready(None) => return self.break_off(&Failure::Truncated, cx),
                 Poll::Pending => match self.flow.timer.poll_expired(cx) {
-                    Poll::Ready(failure) => return self.break_off(&failure),
+                    Poll::Ready(failure) => return self.break_off(&failure, cx),
                     Poll::Pending => return Poll::Pending,
                 },
             }
@@ -129,7 +135,7 @@ impl Relay {
     /// and only a body read to its end gives its connection back.
     fn end(&mut self) -> Poll<Option<Result<Bytes, io::Error>>> {
         self.count();
-        self.record.attempt_succeeded();
+        self.record.attempt_succeeded(clock::now());
         self.record.completed();
         self.stage = Stage::Ended;
         if self.events().is_some() {
@@ -140,10 +146,14 @@ impl Relay {
     }
 
     /// The provider failed after the commit: nobody can take over.
-    fn break_off(&mut self, failure: &Failure) -> Poll<Option<Result<Bytes, io::Error>>> {
+    fn break_off(
+        &mut self,
+        failure: &Failure,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, io::Error>>> {
         let (status, code) = self.abort(failure);
         if self.events().is_none() {
-            return Poll::Ready(Some(Err(aborted())));
+            return self.poll_flushing(cx);
         }
         let event = Bytes::from(error_event(status, code));
         self.record.bytes_out += event.len() as u64;
@@ -154,12 +164,22 @@ impl Relay {
         self.count();
         self.record.attempt_failed(failure, None);
         let timed_out = matches!(failure.ending(), Ending::TimeoutIdle | Ending::TimeoutTotal);
-        let (status, code) =
-            if timed_out { (504, "upstream_timeout") } else { (502, "upstream_error") };
+        let (status, code) = if timed_out {
+            (504, "upstream_timeout")
+        } else {
+            (502, "upstream_error")
+        };
         self.record.cut(status, code);
         self.flow.body = Body::empty(); // closes the provider's connection
-        self.stage = Stage::Aborting;
+        self.stage = Stage::Flushing;
         (status, code)
+    }
+
+    /// Lets actix write what it holds, then breaks the body off.
+    fn poll_flushing(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, io::Error>>> {
+        self.stage = Stage::Aborting;
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// What the provider said it used, or what it must have used: an answer that broke off is paid
@@ -170,12 +190,18 @@ impl Relay {
             Form::Json { tail } => (usage::in_tail(tail), self.record.bytes_out / 4),
             Form::Opaque => return,
         };
-        let estimate = || Usage { output, ..Usage::estimate(self.record.bytes_in, 0) };
+        let estimate = || Usage {
+            output,
+            ..Usage::estimate(self.record.bytes_in, 0)
+        };
         let source = match reported {
             Some(_) => TokenSource::Reported,
             None => TokenSource::Estimated,
         };
-        self.record.counted = Some(Counted { usage: reported.unwrap_or_else(estimate), source });
+        self.record.counted = Some(Counted {
+            usage: reported.unwrap_or_else(estimate),
+            source,
+        });
     }
 }
 
@@ -200,6 +226,7 @@ impl MessageBody for Relay {
     ) -> Poll<Option<Result<Bytes, io::Error>>> {
         match self.stage {
             Stage::Flowing => self.poll_flowing(cx),
+            Stage::Flushing => self.poll_flushing(cx),
             Stage::Aborting => Poll::Ready(Some(Err(aborted()))),
             Stage::Ended => Poll::Ready(None),
         }
@@ -217,7 +244,10 @@ impl Drop for Relay {
 
 /// What makes actix close the connection without the last chunk.
 fn aborted() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "the provider's answer broke off")
+    io::Error::new(
+        io::ErrorKind::ConnectionAborted,
+        "the provider's answer broke off",
+    )
 }
 
 /// Reads the rest of a body that should be nothing but its end.

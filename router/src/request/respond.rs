@@ -16,22 +16,21 @@ use super::{
     rejection::Rejection,
     relay::Relay,
 };
-use crate::{
-    clock,
-    record::{Counted, Record},
-};
+use crate::record::{Counted, Record};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A provider's answer.
 pub(super) fn opened(opened: Opened, mut record: Record) -> HttpResponse {
-    let began = clock::now();
-    record.committed(began);
+    record.committed(opened.at);
     let status = StatusCode::from_u16(opened.status).unwrap_or(StatusCode::OK);
     match opened.content {
         Content::Whole { body, usage } => {
-            record.counted = usage.map(|usage| Counted { usage, source: TokenSource::Reported });
-            record.attempt_succeeded();
+            record.counted = usage.map(|usage| Counted {
+                usage,
+                source: TokenSource::Reported,
+            });
+            record.attempt_succeeded(opened.at);
             record.bytes_out = body.len() as u64;
             record.answered(opened.status, None);
             let mut response = begin(status, &record);
@@ -40,14 +39,14 @@ pub(super) fn opened(opened: Opened, mut record: Record) -> HttpResponse {
             }
             passed(&mut response, opened.headers);
             let response = response.body(body);
-            record.head_written(began);
+            record.head_written(opened.at);
             response
         }
         Content::Flowing(flow) => {
             record.flowing(opened.status);
             let mut response = begin(status, &record);
             passed(&mut response, opened.headers);
-            record.head_written(began);
+            record.head_written(opened.at);
             response.body(Relay::new(flow, record))
         }
     }
@@ -109,8 +108,7 @@ fn begin(status: StatusCode, record: &Record) -> HttpResponseBuilder {
         }
         let arm = HeaderValue::from_static(record.arm().as_str());
         response.insert_header((name(header::ARM), arm));
-        let attempts = HeaderValue::from(record.attempts);
-        response.insert_header((name(header::ATTEMPTS), attempts));
+        response.insert_header((name(header::ATTEMPTS), small_number(record.attempts)));
     }
     if let Some(snapshot) = &record.snapshot {
         response.insert_header((name(header::REVISION), snapshot.revision_header.clone()));
@@ -119,6 +117,16 @@ fn begin(status: StatusCode, record: &Record) -> HttpResponseBuilder {
         response.force_close();
     }
     response
+}
+
+/// Nearly every answer has one attempt or two: those need no allocation.
+fn small_number(number: u32) -> HeaderValue {
+    match number {
+        0 => HeaderValue::from_static("0"),
+        1 => HeaderValue::from_static("1"),
+        2 => HeaderValue::from_static("2"),
+        _ => HeaderValue::from(number),
+    }
 }
 
 fn passed(response: &mut HttpResponseBuilder, headers: Vec<(HeaderName, HeaderValue)>) {

@@ -27,7 +27,11 @@ impl Timer {
     pub(crate) fn new(watch: Watch, now: Instant) -> Self {
         let (at_ms, _) = watch.next();
         let sleep = Box::pin(sleep_until(instant(at_ms, now)));
-        Self { watch, sleep, armed_for_ms: at_ms }
+        Self {
+            watch,
+            sleep,
+            armed_for_ms: at_ms,
+        }
     }
 
     /// The provider sent something just now.

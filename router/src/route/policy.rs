@@ -8,8 +8,7 @@ use std::time::Duration;
 use serin_proto::{unit::parse_duration, v1};
 
 use crate::{
-    request::deadline::Limits,
-    retry::Policy as RetryPolicy,
+    request::deadline::Limits, retry::Policy as RetryPolicy,
     target::breaker::Policy as BreakerPolicy,
 };
 
@@ -38,7 +37,11 @@ pub(crate) fn limits(written: Option<&v1::RouteTimeouts>) -> Limits {
 }
 
 pub(crate) fn when_all_open(word: &str) -> WhenAllOpen {
-    if word == "reject" { WhenAllOpen::Reject } else { WhenAllOpen::TryLeastBad }
+    if word == "reject" {
+        WhenAllOpen::Reject
+    } else {
+        WhenAllOpen::TryLeastBad
+    }
 }
 
 pub(crate) fn retry(written: Option<&v1::Retry>) -> RetryPolicy {
@@ -67,7 +70,11 @@ pub(crate) fn breaker(written: Option<&v1::Breaker>) -> BreakerPolicy {
 
 /// A written duration, or what it means to have written none.
 pub(crate) fn duration(text: &str, default: Duration) -> Duration {
-    if text.is_empty() { default } else { parse_duration(text).unwrap_or(default) }
+    if text.is_empty() {
+        default
+    } else {
+        parse_duration(text).unwrap_or(default)
+    }
 }
 
 fn millis(text: &str, default_ms: u64) -> u64 {
@@ -81,7 +88,10 @@ mod tests {
 
     #[test]
     fn what_was_not_written_is_cut_to_the_total() {
-        let written = v1::RouteTimeouts { total: "10s".into(), ..Default::default() };
+        let written = v1::RouteTimeouts {
+            total: "10s".into(),
+            ..Default::default()
+        };
         let cut = limits(Some(&written));
         let all = [cut.first_token_ms, cut.idle_ms, cut.answer_ms, cut.total_ms];
         assert_eq!(all, [10_000; 4]);

@@ -20,13 +20,18 @@ impl Table {
         let mut by_name: HashMap<Box<str>, Arc<Route>> = HashMap::new();
         for (route, aliases) in &routes {
             for alias in aliases {
-                by_name.entry(alias.clone()).or_insert_with(|| Arc::clone(route));
+                by_name
+                    .entry(alias.clone())
+                    .or_insert_with(|| Arc::clone(route));
             }
         }
         for (route, _) in &routes {
             by_name.insert((*route.name).into(), Arc::clone(route));
         }
-        Self { by_name, listed: routes }
+        Self {
+            by_name,
+            listed: routes,
+        }
     }
 
     /// The route that `model` names.
@@ -39,13 +44,13 @@ impl Table {
     }
 
     /// Every name a caller may use, aliases included; `None` = anybody may use all.
-    pub(crate) fn names<'a>(
-        &'a self,
-        caller: Option<&'a Caller>,
-    ) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn names<'a>(&'a self, caller: Option<&'a Caller>) -> impl Iterator<Item = &'a str> {
         let allowed = move |route: &Route| caller.is_none_or(|caller| caller.may_use(&route.name));
-        self.listed.iter().filter(move |(route, _)| allowed(route)).flat_map(|(route, aliases)| {
-            std::iter::once(&*route.name).chain(aliases.iter().map(|alias| &**alias))
-        })
+        self.listed
+            .iter()
+            .filter(move |(route, _)| allowed(route))
+            .flat_map(|(route, aliases)| {
+                std::iter::once(&*route.name).chain(aliases.iter().map(|alias| &**alias))
+            })
     }
 }

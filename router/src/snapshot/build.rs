@@ -67,18 +67,33 @@ pub(super) fn build(
     for document in &documents.providers {
         match provider(document, previous) {
             Ok(provider) => drop(providers.insert(&document.name, Arc::new(provider))),
-            Err(why) => refused.push(Refused { name: format!("providers/{}", document.name), why }),
+            Err(why) => refused.push(Refused {
+                name: format!("providers/{}", document.name),
+                why,
+            }),
         }
     }
-    let mut builder = RouteBuilder { providers: &providers, previous, metrics, targets: Vec::new() };
+    let mut builder = RouteBuilder {
+        providers: &providers,
+        previous,
+        metrics,
+        targets: Vec::new(),
+    };
     let mut routes = Vec::new();
     for document in &documents.routes {
         match builder.route(document) {
             Ok(route) => {
-                let aliases = document.aliases.iter().map(|alias| alias.as_str().into()).collect();
+                let aliases = document
+                    .aliases
+                    .iter()
+                    .map(|alias| alias.as_str().into())
+                    .collect();
                 routes.push((Arc::new(route), aliases));
             }
-            Err(why) => refused.push(Refused { name: format!("routes/{}", document.name), why }),
+            Err(why) => refused.push(Refused {
+                name: format!("routes/{}", document.name),
+                why,
+            }),
         }
     }
     let targets = builder.targets;
@@ -90,7 +105,11 @@ pub(super) fn build(
         providers: providers.into_values().collect(),
         target_ids: targets.iter().map(|target| target.handle.id).collect(),
     };
-    Built { snapshot, targets, refused }
+    Built {
+        snapshot,
+        targets,
+        refused,
+    }
 }
 
 fn provider(document: &v1::Provider, previous: Option<&Snapshot>) -> Result<Provider, String> {
@@ -102,6 +121,12 @@ fn provider(document: &v1::Provider, previous: Option<&Snapshot>) -> Result<Prov
     };
     let authority = Authority::try_from(format!("{host}:{}", url.port))
         .map_err(|_| format!("baseUrl has a host that cannot be asked for: {host}"))?;
+    let default_port = if url.https { 443 } else { 80 };
+    let host = if url.port == default_port {
+        host
+    } else {
+        authority.to_string()
+    };
     let headers = document.headers.iter().map(|(name, value)| {
         let name = HeaderName::try_from(name.as_str()).map_err(|_| format!("header {name}"))?;
         let value = HeaderValue::from_str(value).map_err(|_| format!("value of header {name}"))?;
@@ -113,20 +138,34 @@ fn provider(document: &v1::Provider, previous: Option<&Snapshot>) -> Result<Prov
         let same = |provider: &&Arc<Provider>| {
             provider.name == document.name && *provider.credential.reference() == reference
         };
-        snapshot.providers.iter().find(same).map(|provider| Arc::clone(&provider.credential))
+        snapshot
+            .providers
+            .iter()
+            .find(same)
+            .map(|provider| Arc::clone(&provider.credential))
     });
-    let connect = document.timeouts.as_ref().map_or("", |timeouts| timeouts.connect.as_str());
-    Ok(Provider {
+    let connect = document
+        .timeouts
+        .as_ref()
+        .map_or("", |timeouts| timeouts.connect.as_str());
+    let provider = Provider {
         name: document.name.clone(),
         base_url: document.base_url.clone(),
-        scheme: if url.https { Scheme::HTTPS } else { Scheme::HTTP },
+        scheme: if url.https {
+            Scheme::HTTPS
+        } else {
+            Scheme::HTTP
+        },
         authority,
         base_path: url.path,
         headers,
         credential: known.unwrap_or_else(|| Credential::new(reference)),
         connect: policy::duration(connect, policy::CONNECT_DEFAULT),
         usage_in_stream: document.usage_in_stream.unwrap_or(true),
-    })
+        host: header(&host)?,
+        common: Vec::new(),
+    };
+    Ok(provider.with_common())
 }
 
 struct RouteBuilder<'a> {
@@ -145,8 +184,15 @@ impl RouteBuilder<'_> {
             let percent = traffic.weights.get(&target.name).copied().unwrap_or(0.0);
             Share::try_from(percent).map_err(|bad| format!("weight of {}: {bad}", target.name))
         };
-        let weights = document.targets.iter().map(weight).collect::<Result<Vec<_>, _>>()?;
-        let salt = traffic.rollout.as_ref().map(|rollout| rollout.salt.as_str());
+        let weights = document
+            .targets
+            .iter()
+            .map(weight)
+            .collect::<Result<Vec<_>, _>>()?;
+        let salt = traffic
+            .rollout
+            .as_ref()
+            .map(|rollout| rollout.salt.as_str());
         let canary = index_of(&traffic.canary);
         let mut targets = Vec::new();
         let mut owned = Vec::new();
@@ -157,14 +203,26 @@ impl RouteBuilder<'_> {
                 provider: Arc::clone(&compiled.provider),
                 policy: policy::breaker(document.breaker.as_ref()),
                 weight: *weight,
-                arm: if canary == Some(index) { Arm::Canary } else { Arm::Stable },
+                arm: if canary == Some(index) {
+                    Arm::Canary
+                } else {
+                    Arm::Stable
+                },
             });
             targets.push(compiled);
         }
-        let shares: Vec<(&str, Share)> =
-            document.targets.iter().map(|t| t.name.as_str()).zip(weights).collect();
-        let before = self.previous.and_then(|snapshot| snapshot.routes.resolve(&name));
-        let budget = before.filter(|before| before.name == name).map(|b| Arc::clone(&b.budget));
+        let shares: Vec<(&str, Share)> = document
+            .targets
+            .iter()
+            .map(|t| t.name.as_str())
+            .zip(weights)
+            .collect();
+        let before = self
+            .previous
+            .and_then(|snapshot| snapshot.routes.resolve(&name));
+        let budget = before
+            .filter(|before| before.name == name)
+            .map(|b| Arc::clone(&b.budget));
         self.targets.append(&mut owned);
         Ok(Route {
             name_header: header(&name)?,
@@ -172,7 +230,11 @@ impl RouteBuilder<'_> {
             targets,
             split: Split::new(&name, &shares, canary.map(|index| (index, salt))),
             fallback: Fallback::new(traffic.fallback.iter().filter_map(|name| index_of(name))),
-            affinity: document.affinity.iter().filter_map(|word| Rule::parse(word)).collect(),
+            affinity: document
+                .affinity
+                .iter()
+                .filter_map(|word| Rule::parse(word))
+                .collect(),
             limits: policy::limits(document.timeouts.as_ref()),
             retry: policy::retry(document.retry.as_ref()),
             budget: budget.unwrap_or_else(|| Arc::new(Budget::default())),
@@ -186,7 +248,10 @@ impl RouteBuilder<'_> {
     fn target(&self, route: &Arc<str>, document: &v1::Target) -> Result<Target, String> {
         let provider = self.providers.get(document.provider.as_str());
         let provider = provider.ok_or_else(|| {
-            format!("target {} names provider {}, which there is none of", document.name, document.provider)
+            format!(
+                "target {} names provider {}, which there is none of",
+                document.name, document.provider
+            )
         })?;
         let name: Arc<str> = document.name.as_str().into();
         let identity = Identity {
@@ -209,7 +274,9 @@ impl RouteBuilder<'_> {
     }
 
     fn handle(&self, identity: Identity) -> Arc<Handle> {
-        let before = self.previous.and_then(|snapshot| snapshot.routes.resolve(&identity.route));
+        let before = self
+            .previous
+            .and_then(|snapshot| snapshot.routes.resolve(&identity.route));
         let same = |target: &&Target| target.handle.identity == identity;
         if let Some(target) = before.and_then(|route| route.targets.iter().find(same)) {
             return Arc::clone(&target.handle);

@@ -35,11 +35,16 @@ impl Snapshot {
     }
 
     fn names_route(&self, route: &str) -> bool {
-        self.routes.resolve(route).is_some_and(|found| &*found.name == route)
+        self.routes
+            .resolve(route)
+            .is_some_and(|found| &*found.name == route)
     }
 
     fn names_target(&self, route: &str, target: &str) -> bool {
-        let route = self.routes.resolve(route).filter(|found| &*found.name == route);
+        let route = self
+            .routes
+            .resolve(route)
+            .filter(|found| &*found.name == route);
         route.is_some_and(|route| route.targets.iter().any(|known| &*known.name == target))
     }
 }

@@ -34,14 +34,24 @@ struct TargetView<'a> {
 
 impl<'a> View<'a> {
     pub(crate) fn of(snapshot: &'a Snapshot) -> Self {
-        let routes = snapshot.routes.routes().map(|route| RouteView::of(route)).collect();
-        Self { revision: snapshot.revision.0, routes }
+        let routes = snapshot
+            .routes
+            .routes()
+            .map(|route| RouteView::of(route))
+            .collect();
+        Self {
+            revision: snapshot.revision.0,
+            routes,
+        }
     }
 }
 
 impl<'a> RouteView<'a> {
     fn of(route: &'a Route) -> Self {
-        Self { name: &route.name, targets: route.targets.iter().map(TargetView::of).collect() }
+        Self {
+            name: &route.name,
+            targets: route.targets.iter().map(TargetView::of).collect(),
+        }
     }
 }
 
@@ -49,7 +59,10 @@ impl<'a> TargetView<'a> {
     fn of(target: &'a Target) -> Self {
         let handle = &target.handle;
         let breaker: BreakerState = handle.gate.state();
-        let weight = handle.metrics.weight.load(std::sync::atomic::Ordering::Relaxed);
+        let weight = handle
+            .metrics
+            .weight
+            .load(std::sync::atomic::Ordering::Relaxed);
         Self {
             name: &target.name,
             provider: &target.provider.name,

@@ -51,7 +51,10 @@ impl Watcher {
             Event::Refused(faults) => self.refused(&faults),
             Event::Down(why) => {
                 self.metrics().config_watch_up.store(0, Relaxed);
-                tracing::error!(why, "documents cannot be read: serving what was applied last");
+                tracing::error!(
+                    why,
+                    "documents cannot be read: serving what was applied last"
+                );
             }
         }
     }
@@ -67,9 +70,18 @@ impl Watcher {
             }
         };
         let previous = self.shared.snapshot.load();
-        let built = build(&documents, listing.revision, previous.as_deref(), &self.shared.metrics);
+        let built = build(
+            &documents,
+            listing.revision,
+            previous.as_deref(),
+            &self.shared.metrics,
+        );
         for refused in &built.refused {
-            tracing::error!(document = refused.name, why = refused.why, "document refused");
+            tracing::error!(
+                document = refused.name,
+                why = refused.why,
+                "document refused"
+            );
         }
         let rejected = built.refused.len();
         let (routes, targets) = (documents.routes.len(), built.targets.len());
@@ -89,7 +101,9 @@ impl Watcher {
         }
         let snapshot = Arc::new(built.snapshot);
         self.shared.snapshot.swap(Arc::clone(&snapshot));
-        let before = previous.iter().flat_map(|previous| previous.routes.routes());
+        let before = previous
+            .iter()
+            .flat_map(|previous| previous.routes.routes());
         for target in before.flat_map(|route| &route.targets) {
             if !snapshot.has_target(target.handle.id)
                 && let Some(actor) = target.handle.actor()
@@ -99,7 +113,9 @@ impl Watcher {
         }
         let names_route = |route: &str| snapshot.names_route(route);
         let names_target = |route: &str, target: &str| snapshot.names_target(route, target);
-        self.shared.metrics.retire_all_but(&names_route, &names_target, clock::now());
+        self.shared
+            .metrics
+            .retire_all_but(&names_route, &names_target, clock::now());
     }
 
     fn own(&self, owned: Owned) {
@@ -114,7 +130,9 @@ impl Watcher {
             None => {
                 let handle = Arc::clone(&owned.handle);
                 let start = move |_: &mut actix::Context<Target>| Target::new(handle, renewed);
-                owned.handle.owned_by(Target::start_in_arbiter(&self.targets, start));
+                owned
+                    .handle
+                    .owned_by(Target::start_in_arbiter(&self.targets, start));
             }
         }
     }
@@ -124,13 +142,20 @@ impl Watcher {
             tracing::error!(%fault, code = fault.code, "document fault");
         }
         self.metrics().applied(Applied::Rejected);
-        self.metrics().config_rejected.store(faults.len() as u64, Relaxed);
-        tracing::error!(faults = faults.len(), "documents refused: serving what was applied last");
+        self.metrics()
+            .config_rejected
+            .store(faults.len() as u64, Relaxed);
+        tracing::error!(
+            faults = faults.len(),
+            "documents refused: serving what was applied last"
+        );
     }
 
     fn progressed(&self) {
         self.metrics().config_watch_up.store(1, Relaxed);
-        self.metrics().config_progress_unix_ms.store(clock::unix_ms(clock::unix()), Relaxed);
+        self.metrics()
+            .config_progress_unix_ms
+            .store(clock::unix_ms(clock::unix()), Relaxed);
     }
 
     fn metrics(&self) -> &ProcessMetrics {
@@ -145,10 +170,16 @@ fn parse(entries: &[Entry]) -> Result<Documents, String> {
         let value = &entry.value;
         match entry.key.kind {
             Kind::Provider => {
-                documents.providers.push(serde_json::from_slice(value).map_err(place)?);
+                documents
+                    .providers
+                    .push(serde_json::from_slice(value).map_err(place)?);
             }
-            Kind::Route => documents.routes.push(serde_json::from_slice(value).map_err(place)?),
-            Kind::Key => documents.keys.push(serde_json::from_slice(value).map_err(place)?),
+            Kind::Route => documents
+                .routes
+                .push(serde_json::from_slice(value).map_err(place)?),
+            Kind::Key => documents
+                .keys
+                .push(serde_json::from_slice(value).map_err(place)?),
             // Its figures belong to the limits, which are not enforced yet.
             Kind::Tier => {
                 serde_json::from_slice::<v1::Tier>(value).map_err(place)?;

@@ -84,10 +84,22 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn new(handle: Arc<Handle>, renewed: Renewed) -> Self {
-        let Renewed { policy, weight, arm, credential } = renewed;
+        let Renewed {
+            policy,
+            weight,
+            arm,
+            credential,
+        } = renewed;
         handle.metrics.arms[arm as usize].store(true, Relaxed);
         let breaker = Breaker::new(policy, clock::since_start_ms(clock::now()));
-        Self { handle, breaker, policy, weight, credential, successes_seen: 0 }
+        Self {
+            handle,
+            breaker,
+            policy,
+            weight,
+            credential,
+            successes_seen: 0,
+        }
     }
 
     /// The breaker hears of the successes since the last failure, then of this one.
@@ -95,9 +107,11 @@ impl Target {
         let successes = self.handle.successes();
         if successes != self.successes_seen {
             self.successes_seen = successes;
-            self.breaker.after(Event::Attempt(Outcome::Success), failed.at_ms, failed.draw);
+            self.breaker
+                .after(Event::Attempt(Outcome::Success), failed.at_ms, failed.draw);
         }
-        self.breaker.after(Event::Attempt(failed.outcome), failed.at_ms, failed.draw);
+        self.breaker
+            .after(Event::Attempt(failed.outcome), failed.at_ms, failed.draw);
     }
 
     fn published(&self) -> Published {
@@ -114,7 +128,14 @@ impl Target {
         let (gate, metrics) = (&self.handle.gate, &self.handle.metrics);
         let now = gate.state();
         let flows = now == BreakerState::Closed;
-        metrics.weight.store(if flows { self.weight.hundredths().into() } else { 0 }, Relaxed);
+        metrics.weight.store(
+            if flows {
+                self.weight.hundredths().into()
+            } else {
+                0
+            },
+            Relaxed,
+        );
         metrics.up.store(!gate.is_shut(), Relaxed);
         if before != now {
             metrics.breaker_transitions[now as usize].fetch_add(1, Relaxed);
@@ -180,7 +201,8 @@ impl Handler<ProbeEnded> for Target {
                 self.breaker.after(Event::Probe(Outcome::Success), at_ms, 0);
             }
             ProbeEnded::Failed(failed) => {
-                self.breaker.after(Event::Probe(failed.outcome), failed.at_ms, failed.draw);
+                self.breaker
+                    .after(Event::Probe(failed.outcome), failed.at_ms, failed.draw);
             }
         }
         self.handle.gate.publish_verdict(self.published());
@@ -195,7 +217,8 @@ impl Handler<Renewed> for Target {
         let before = self.handle.gate.state();
         self.handle.metrics.arms[renewed.arm as usize].store(true, Relaxed);
         self.breaker.set_policy(renewed.policy);
-        (self.policy, self.weight, self.credential) = (renewed.policy, renewed.weight, renewed.credential);
+        (self.policy, self.weight, self.credential) =
+            (renewed.policy, renewed.weight, renewed.credential);
         self.handle.gate.publish(self.published());
         self.told(before);
     }

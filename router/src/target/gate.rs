@@ -12,7 +12,10 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering::{AcqRel, Acquire}},
+    atomic::{
+        AtomicU64,
+        Ordering::{AcqRel, Acquire},
+    },
 };
 
 use serin_proto::metric::BreakerState;
@@ -47,7 +50,9 @@ pub(crate) struct Gate {
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { word: Arc::new(AtomicU64::new(CLOSED)) }
+        Self {
+            word: Arc::new(AtomicU64::new(CLOSED)),
+        }
     }
 }
 
@@ -121,14 +126,18 @@ impl Gate {
 
     /// The actor's word after the verdict of a probe.
     pub(crate) fn publish_verdict(&self, state: Published) {
-        self.word.store(state.word(), std::sync::atomic::Ordering::Release);
+        self.word
+            .store(state.word(), std::sync::atomic::Ordering::Release);
     }
 
     fn take_probe(&self, word: u64) -> Entered {
         let number = ((word >> PROBE_SHIFT) & PROBE_MASK).wrapping_add(1) & PROBE_MASK;
         let mine = PROBING | (number << PROBE_SHIFT) | (until_of(word) << UNTIL_SHIFT);
         match self.word.compare_exchange(word, mine, AcqRel, Acquire) {
-            Ok(_) => Entered::Probe(Slot { word: Arc::clone(&self.word), mine }),
+            Ok(_) => Entered::Probe(Slot {
+                word: Arc::clone(&self.word),
+                mine,
+            }),
             Err(_) => Entered::Open,
         }
     }
@@ -195,7 +204,10 @@ mod tests {
         assert!(matches!(gate.enter(999), Entered::Open));
         let probe = gate.enter(1_000);
         assert!(matches!(probe, Entered::Probe(_)), "{probe:?}");
-        assert!(matches!(gate.enter(1_001), Entered::Open), "a second probe got in");
+        assert!(
+            matches!(gate.enter(1_001), Entered::Open),
+            "a second probe got in"
+        );
         assert_eq!(gate.state(), BreakerState::HalfOpen);
     }
 
@@ -212,7 +224,9 @@ mod tests {
     fn what_the_actor_says_does_not_overwrite_a_probe_that_is_out() {
         let gate = Gate::default();
         gate.publish(Published::Open { until_ms: 5 });
-        let Entered::Probe(slot) = gate.enter(5) else { panic!("no probe") };
+        let Entered::Probe(slot) = gate.enter(5) else {
+            panic!("no probe")
+        };
         gate.publish(Published::Open { until_ms: 500 });
         assert_eq!(gate.state(), BreakerState::HalfOpen);
         slot.judged();

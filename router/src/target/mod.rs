@@ -9,10 +9,11 @@ pub(crate) mod actor;
 pub(crate) mod breaker;
 pub(crate) mod gate;
 
-use std::{
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU32, AtomicU64, Ordering::{AcqRel, Acquire, Relaxed}},
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{
+        AtomicU32, AtomicU64,
+        Ordering::{AcqRel, Acquire, Relaxed},
     },
 };
 
@@ -21,7 +22,10 @@ use serin_proto::metric::ActorKind;
 
 use crate::{
     record::metrics::{Metrics, TargetMetrics},
-    target::{actor::{AttemptFailed, ProbeBegan, ProbeEnded, Target}, gate::Gate},
+    target::{
+        actor::{AttemptFailed, ProbeBegan, ProbeEnded, Target},
+        gate::Gate,
+    },
 };
 
 /// What makes a target the same target: change any of it and its state starts anew.
@@ -111,7 +115,9 @@ impl Handle {
     /// Takes one of `max` places, if there is one.
     pub(crate) fn take_place(self: &Arc<Self>, max: u32) -> Option<Place> {
         let before = self.in_flight.fetch_add(1, AcqRel);
-        let place = Place { handle: Arc::clone(self) };
+        let place = Place {
+            handle: Arc::clone(self),
+        };
         if before < max { Some(place) } else { None } // the place gives itself back
     }
 

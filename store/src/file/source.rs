@@ -52,8 +52,18 @@ pub fn follow(
     let listing = listing(&first.file, Revision(1), None);
     let server = first.file.server.clone();
     // Nothing seen yet: the first look reads again, so a change since `first` is not missed.
-    let source = Source { path, networks, feed, seen: None, listing, server, valid: true };
-    thread::Builder::new().name("serin-file".to_owned()).spawn(move || source.run(&asked))?;
+    let source = Source {
+        path,
+        networks,
+        feed,
+        seen: None,
+        listing,
+        server,
+        valid: true,
+    };
+    thread::Builder::new()
+        .name("serin-file".to_owned())
+        .spawn(move || source.run(&asked))?;
     Ok((follower, Nudge { asks }))
 }
 
@@ -145,5 +155,9 @@ impl Source {
 
 fn look_at(path: &Path) -> Option<Look> {
     let meta = fs::metadata(path).ok()?;
-    Some(Look { modified: meta.modified().ok(), inode: meta.ino(), size: meta.len() })
+    Some(Look {
+        modified: meta.modified().ok(),
+        inode: meta.ino(),
+        size: meta.len(),
+    })
 }

@@ -37,11 +37,23 @@ pub(super) struct RouterCollector {
 impl RouterCollector {
     pub(super) fn new(metrics: Arc<Metrics>) -> prometheus::Result<Self> {
         let describe = |metric: &metric::Metric| {
-            let labels = metric.labels.iter().map(|label| (*label).to_owned()).collect();
-            Desc::new(metric.name.to_owned(), metric.help.to_owned(), labels, Default::default())
+            let labels = metric
+                .labels
+                .iter()
+                .map(|label| (*label).to_owned())
+                .collect();
+            Desc::new(
+                metric.name.to_owned(),
+                metric.help.to_owned(),
+                labels,
+                Default::default(),
+            )
         };
         let descriptions = family::ALL.iter().map(describe).collect::<Result<_, _>>()?;
-        Ok(Self { metrics, descriptions })
+        Ok(Self {
+            metrics,
+            descriptions,
+        })
     }
 }
 
@@ -85,9 +97,17 @@ fn of_routes(routes: &[Arc<RouteMetrics>]) -> Vec<Family> {
             let left = sum(&route.shards, |shard| &shard.disconnects[phase as usize]);
             disconnects.counter(&[name, phase.as_str()], left as f64);
         }
-        let now: i64 = route.shards.iter().map(|shard| shard.in_flight.load(Relaxed)).sum();
+        let now: i64 = route
+            .shards
+            .iter()
+            .map(|shard| shard.in_flight.load(Relaxed))
+            .sum();
         in_flight.gauge(&[name], now as f64);
-        let now: i64 = route.shards.iter().map(|shard| shard.streams_in_flight.load(Relaxed)).sum();
+        let now: i64 = route
+            .shards
+            .iter()
+            .map(|shard| shard.streams_in_flight.load(Relaxed))
+            .sum();
         streams.gauge(&[name], now as f64);
     }
     vec![requests, duration, in_flight, streams, disconnects]
@@ -115,7 +135,9 @@ fn requests_of(route: &RouteMetrics, at: (usize, usize), labels: [&str; 3], fami
 fn roles(target: &TargetMetrics) -> impl Iterator<Item = (Arm, Role, bool)> {
     Arm::ALL.into_iter().flat_map(move |arm| {
         let stands = target.arms[arm as usize].load(Relaxed);
-        Role::ALL.into_iter().map(move |role| (arm, role, stands && role == Role::First))
+        Role::ALL
+            .into_iter()
+            .map(move |role| (arm, role, stands && role == Role::First))
     })
 }
 
@@ -128,8 +150,14 @@ fn attempts_of(targets: &[Arc<TargetMetrics>]) -> Vec<Family> {
         let (route, name) = (&*target.route, &*target.target);
         for (arm, role, known) in roles(target) {
             for ending in Ending::ALL {
-                let labels =
-                    [route, name, arm.as_str(), role.as_str(), ending.outcome(), ending.reason()];
+                let labels = [
+                    route,
+                    name,
+                    arm.as_str(),
+                    role.as_str(),
+                    ending.outcome(),
+                    ending.reason(),
+                ];
                 let at = (arm as usize, role as usize, ending as usize);
                 let count = sum(&target.shards, |shard| &shard.attempts[at.0][at.1][at.2]);
                 if known || count > 0 {
@@ -147,9 +175,14 @@ fn attempts_of(targets: &[Arc<TargetMetrics>]) -> Vec<Family> {
                 retries.counter(&[route, name, ending.reason()], count as f64);
             }
         }
-        let handed_on = target.fallbacks.lock().unwrap_or_else(PoisonError::into_inner);
+        let handed_on = target
+            .fallbacks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         for ((to, ending), count) in handed_on.iter() {
-            let reason = Ending::ALL.get(*ending).map_or("", |ending| ending.reason());
+            let reason = Ending::ALL
+                .get(*ending)
+                .map_or("", |ending| ending.reason());
             fallbacks.counter(&[route, name, to, reason], *count as f64);
         }
     }
@@ -169,9 +202,18 @@ fn times_of(targets: &[Arc<TargetMetrics>]) -> Vec<Family> {
                     family.histogram(&labels, &total, NANO);
                 }
             };
-            add(&mut duration, total(&target.shards, |shard| &shard.duration[a][r]));
-            add(&mut first_token, total(&target.shards, |shard| &shard.first_token[a][r]));
-            add(&mut per_token, total(&target.shards, |shard| &shard.per_token[a][r]));
+            add(
+                &mut duration,
+                total(&target.shards, |shard| &shard.duration[a][r]),
+            );
+            add(
+                &mut first_token,
+                total(&target.shards, |shard| &shard.first_token[a][r]),
+            );
+            add(
+                &mut per_token,
+                total(&target.shards, |shard| &shard.per_token[a][r]),
+            );
         }
     }
     vec![duration, first_token, per_token]
@@ -265,8 +307,14 @@ fn of_process(metrics: &Metrics) -> Vec<Family> {
         overhead,
         gauge(family::CONFIG_REVISION, get(&process.config_revision)),
         gauge(family::CONFIG_WATCH_UP, get(&process.config_watch_up)),
-        gauge(family::CONFIG_LAST_PROGRESS, get(&process.config_progress_unix_ms) / 1e3),
-        gauge(family::CONFIG_REJECTED_DOCUMENTS, get(&process.config_rejected)),
+        gauge(
+            family::CONFIG_LAST_PROGRESS,
+            get(&process.config_progress_unix_ms) / 1e3,
+        ),
+        gauge(
+            family::CONFIG_REJECTED_DOCUMENTS,
+            get(&process.config_rejected),
+        ),
         unknown_fields,
         applies,
         dropped,
@@ -276,7 +324,10 @@ fn of_process(metrics: &Metrics) -> Vec<Family> {
 }
 
 fn sum<S>(shards: &[S], counter: impl Fn(&S) -> &AtomicU64) -> u64 {
-    shards.iter().map(|shard| counter(shard).load(Relaxed)).sum()
+    shards
+        .iter()
+        .map(|shard| counter(shard).load(Relaxed))
+        .sum()
 }
 
 fn total<S, const N: usize>(shards: &[S], hist: impl Fn(&S) -> &Hist<N>) -> Total {
@@ -302,15 +353,26 @@ fn as_text(family: &MetricFamily) -> Text<'_> {
         _ => metric::Kind::Gauge,
     };
     let samples = family.get_metric().iter().map(|metric| {
-        let labels = metric.get_label().iter().map(|pair| (pair.name(), pair.value().into()));
+        let labels = metric
+            .get_label()
+            .iter()
+            .map(|pair| (pair.name(), pair.value().into()));
         let value = match kind {
             metric::Kind::Counter => Value::Number(metric.get_counter().get_value()),
             metric::Kind::Gauge => Value::Number(metric.get_gauge().get_value()),
             metric::Kind::Histogram => histogram(family.name(), metric.get_histogram()),
         };
-        Sample { labels: labels.collect(), value }
+        Sample {
+            labels: labels.collect(),
+            value,
+        }
     });
-    Text { name: family.name(), help: family.help(), kind, samples: samples.collect() }
+    Text {
+        name: family.name(),
+        help: family.help(),
+        kind,
+        samples: samples.collect(),
+    }
 }
 
 /// Only our own families have buckets, so their bounds are known by name.
@@ -318,7 +380,10 @@ fn histogram<'a>(name: &str, histogram: &Histogram) -> Value<'a> {
     let known = family::ALL.iter().find(|metric| metric.name == name);
     let mut below = 0;
     let own = |cumulative: u64| cumulative - std::mem::replace(&mut below, cumulative);
-    let buckets = histogram.get_bucket().iter().map(|bucket| bucket.cumulative_count());
+    let buckets = histogram
+        .get_bucket()
+        .iter()
+        .map(|bucket| bucket.cumulative_count());
     let all = buckets.chain(std::iter::once(histogram.get_sample_count()));
     Value::Histogram {
         bounds: known.map_or(&[], |metric| metric.buckets),

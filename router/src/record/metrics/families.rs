@@ -1,6 +1,8 @@
 //! Families as `prometheus` models them, built from plain numbers.
 
-use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
+};
 use serin_proto::metric;
 
 use super::hist::Total;
@@ -13,7 +15,10 @@ pub(super) struct Family {
 
 impl Family {
     pub(super) fn new(of: metric::Metric) -> Self {
-        Self { of, series: Vec::new() }
+        Self {
+            of,
+            series: Vec::new(),
+        }
     }
 
     /// Adds a counter. `values` stand in the order of the family's labels.
@@ -37,13 +42,18 @@ impl Family {
     /// Adds a histogram whose sum was kept in `parts_per_one` parts of the exported unit.
     pub(super) fn histogram(&mut self, values: &[&str], total: &Total, parts_per_one: f64) {
         let mut cumulative = 0;
-        let buckets = self.of.buckets.iter().zip(&total.counts).map(|(bound, count)| {
-            cumulative += count;
-            let mut bucket = Bucket::default();
-            bucket.set_upper_bound(*bound);
-            bucket.set_cumulative_count(cumulative);
-            bucket
-        });
+        let buckets = self
+            .of
+            .buckets
+            .iter()
+            .zip(&total.counts)
+            .map(|(bound, count)| {
+                cumulative += count;
+                let mut bucket = Bucket::default();
+                bucket.set_upper_bound(*bound);
+                bucket.set_cumulative_count(cumulative);
+                bucket
+            });
         let mut histogram = Histogram::default();
         histogram.set_bucket(buckets.collect());
         histogram.set_sample_count(total.count());
@@ -67,7 +77,12 @@ impl Family {
     }
 
     fn labels(&self, values: &[&str]) -> Vec<LabelPair> {
-        debug_assert_eq!(self.of.labels.len(), values.len(), "labels of {}", self.of.name);
+        debug_assert_eq!(
+            self.of.labels.len(),
+            values.len(),
+            "labels of {}",
+            self.of.name
+        );
         let pairs = self.of.labels.iter().zip(values).map(|(name, value)| {
             let mut pair = LabelPair::default();
             pair.set_name((*name).to_owned());

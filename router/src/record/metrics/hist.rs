@@ -15,7 +15,10 @@ pub(crate) struct Hist<const N: usize> {
 
 impl<const N: usize> Default for Hist<N> {
     fn default() -> Self {
-        Self { counts: [const { AtomicU64::new(0) }; N], sum: AtomicU64::new(0) }
+        Self {
+            counts: [const { AtomicU64::new(0) }; N],
+            sum: AtomicU64::new(0),
+        }
     }
 }
 

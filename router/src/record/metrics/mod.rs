@@ -18,8 +18,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serin_proto::metric;
 use prometheus::{Registry, process_collector::ProcessCollector};
+use serin_proto::metric;
 
 pub(crate) use route::{ProcessMetrics, ProcessShard, RouteMetrics};
 pub(crate) use target::{TargetMetrics, TargetShard};
@@ -71,21 +71,34 @@ impl Metrics {
 
     /// The handle of a route: the one it had, if it had one.
     pub(crate) fn route(&self, name: &Arc<str>) -> Arc<RouteMetrics> {
-        let mut catalogue = self.catalogue.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = catalogue.routes.entry(Arc::clone(name)).or_insert_with(|| Known {
-            metrics: Arc::new(RouteMetrics::new(Arc::clone(name), self.shards)),
-            retired_at: None,
-        });
+        let mut catalogue = self
+            .catalogue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = catalogue
+            .routes
+            .entry(Arc::clone(name))
+            .or_insert_with(|| Known {
+                metrics: Arc::new(RouteMetrics::new(Arc::clone(name), self.shards)),
+                retired_at: None,
+            });
         known.retired_at = None;
         Arc::clone(&known.metrics)
     }
 
     /// The handle of a target: the one it had, if it had one.
     pub(crate) fn target(&self, route: &Arc<str>, target: &Arc<str>) -> Arc<TargetMetrics> {
-        let mut catalogue = self.catalogue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut catalogue = self
+            .catalogue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let key = (Arc::clone(route), Arc::clone(target));
         let known = catalogue.targets.entry(key).or_insert_with(|| Known {
-            metrics: Arc::new(TargetMetrics::new(route.clone(), target.clone(), self.shards)),
+            metrics: Arc::new(TargetMetrics::new(
+                route.clone(),
+                target.clone(),
+                self.shards,
+            )),
             retired_at: None,
         });
         known.retired_at = None;
@@ -99,7 +112,10 @@ impl Metrics {
         targets: &dyn Fn(&str, &str) -> bool,
         now: Instant,
     ) {
-        let mut catalogue = self.catalogue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut catalogue = self
+            .catalogue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         for (name, known) in &mut catalogue.routes {
             if !routes(name) && known.retired_at.is_none() {
                 known.retired_at = Some(now);
@@ -114,25 +130,45 @@ impl Metrics {
 
     /// Forgets what has been retired for long enough and is held by no request.
     fn forget(&self, now: Instant) {
-        let mut catalogue = self.catalogue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut catalogue = self
+            .catalogue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         catalogue.routes.retain(|_, known| stays(known, now));
         catalogue.targets.retain(|_, known| stays(known, now));
     }
 
     fn routes(&self) -> Vec<Arc<RouteMetrics>> {
-        let catalogue = self.catalogue.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = catalogue.routes.values().map(|known| Arc::clone(&known.metrics));
-        std::iter::once(Arc::clone(&self.unmatched)).chain(known).collect()
+        let catalogue = self
+            .catalogue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = catalogue
+            .routes
+            .values()
+            .map(|known| Arc::clone(&known.metrics));
+        std::iter::once(Arc::clone(&self.unmatched))
+            .chain(known)
+            .collect()
     }
 
     fn targets(&self) -> Vec<Arc<TargetMetrics>> {
-        let catalogue = self.catalogue.lock().unwrap_or_else(PoisonError::into_inner);
-        catalogue.targets.values().map(|known| Arc::clone(&known.metrics)).collect()
+        let catalogue = self
+            .catalogue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        catalogue
+            .targets
+            .values()
+            .map(|known| Arc::clone(&known.metrics))
+            .collect()
     }
 }
 
 fn stays<T>(known: &Known<T>, now: Instant) -> bool {
-    let expired = known.retired_at.is_some_and(|at| now.duration_since(at) > RETIRED_FOR);
+    let expired = known
+        .retired_at
+        .is_some_and(|at| now.duration_since(at) > RETIRED_FOR);
     !expired || Arc::strong_count(&known.metrics) > 1
 }
 
@@ -147,7 +183,9 @@ impl Exposition {
     pub(crate) fn new(metrics: Arc<Metrics>) -> prometheus::Result<Self> {
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
-        registry.register(Box::new(collect::RouterCollector::new(Arc::clone(&metrics))?))?;
+        registry.register(Box::new(collect::RouterCollector::new(Arc::clone(
+            &metrics,
+        ))?))?;
         Ok(Self { registry, metrics })
     }
 

@@ -63,8 +63,16 @@ impl RouteMetrics {
     }
 
     /// Counts one request as its caller saw it.
-    pub(crate) fn answered(&self, worker: usize, what: (Operation, bool), code: u16, took: Duration) {
-        let Some(shard) = self.shard(worker) else { return };
+    pub(crate) fn answered(
+        &self,
+        worker: usize,
+        what: (Operation, bool),
+        code: u16,
+        took: Duration,
+    ) {
+        let Some(shard) = self.shard(worker) else {
+            return;
+        };
         let (operation, stream) = what;
         match CODES.iter().position(|c| *c == code) {
             Some(slot) => {

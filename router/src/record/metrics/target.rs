@@ -24,8 +24,7 @@ pub(crate) const ENDINGS: usize = Ending::ALL.len();
 
 pub(crate) type DurationHist = Hist<{ family::UPSTREAM_DURATION.buckets.len() + 1 }>;
 pub(crate) type FirstTokenHist = Hist<{ family::UPSTREAM_TTFT.buckets.len() + 1 }>;
-pub(crate) type PerTokenHist =
-    Hist<{ family::UPSTREAM_TIME_PER_OUTPUT_TOKEN.buckets.len() + 1 }>;
+pub(crate) type PerTokenHist = Hist<{ family::UPSTREAM_TIME_PER_OUTPUT_TOKEN.buckets.len() + 1 }>;
 pub(crate) type TokensHist = Hist<{ family::OUTPUT_TOKENS.buckets.len() + 1 }>;
 pub(crate) type CostHist = Hist<{ family::REQUEST_COST.buckets.len() + 1 }>;
 
@@ -85,7 +84,10 @@ impl TargetMetrics {
     }
 
     pub(crate) fn breaker_state(&self) -> BreakerState {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner).state()
+        self.gate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .state()
     }
 
     pub(crate) fn shard(&self, worker: usize) -> Option<&TargetShard> {
@@ -93,8 +95,13 @@ impl TargetMetrics {
     }
 
     pub(crate) fn handed_on(&self, to: &Arc<str>, ending: Ending) {
-        let mut fallbacks = self.fallbacks.lock().unwrap_or_else(PoisonError::into_inner);
-        *fallbacks.entry((Arc::clone(to), ending as usize)).or_default() += 1;
+        let mut fallbacks = self
+            .fallbacks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *fallbacks
+            .entry((Arc::clone(to), ending as usize))
+            .or_default() += 1;
     }
 }
 
