@@ -57,5 +57,11 @@ fn level(word: LogLevel) -> LevelFilter {
 }
 
 fn level_of(word: &str) -> LevelFilter {
-    word.parse().unwrap_or(LevelFilter::INFO)
+    match word {
+        "error" => LevelFilter::ERROR,
+        "warn" => LevelFilter::WARN,
+        "debug" => LevelFilter::DEBUG,
+        "trace" => LevelFilter::TRACE,
+        _ => LevelFilter::INFO,
+    }
 }
