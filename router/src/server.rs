@@ -14,14 +14,14 @@ use actix_web::{
 use serin_proto::{header, metric::Operation};
 
 use crate::{
-    record::{Peer, Record, recorder::Lines},
+    record::{Peer, Record, RequestId, recorder::Lines},
     request::{
         self,
         operation::{Asked, asked},
         rejection::Rejection,
         respond,
     },
-    worker::{RequestId, Shared, Worker},
+    worker::{Shared, Worker},
 };
 
 /// How long an idle connection of a caller's is kept: longer than load balancers' 60 s, or they

@@ -4,6 +4,7 @@
 //! under way are visible. The newest `REQUESTS_MAX` are kept whole; the counts go on for ever.
 //! Authorisation headers are kept too: keys given to a simulator are made for it.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -254,7 +255,7 @@ fn as_text<S: Serializer>(body: &Bytes, out: S) -> Result<S::Ok, S::Error> {
     let mut map = out.serialize_map(Some(1))?;
     match std::str::from_utf8(body) {
         Ok(text) => map.serialize_entry("body", text)?,
-        Err(_) => map.serialize_entry("bodyBase64", &crate::base64::encode(body))?,
+        Err(_) => map.serialize_entry("bodyBase64", &STANDARD.encode(body))?,
     }
     map.end()
 }

@@ -11,7 +11,6 @@
 
 mod answer;
 mod ask;
-mod base64;
 mod clock;
 mod control;
 mod draw;

@@ -15,15 +15,11 @@ use serin_proto::{
 };
 
 use super::{
-    Outcome, Record, Tried,
+    Outcome, Record, RequestId, Tried,
+    id::hex,
     json::{Object, Stamp},
 };
-use crate::{
-    auth::Caller,
-    clock,
-    route::Route,
-    worker::{RequestId, hex},
-};
+use crate::{auth::Caller, clock, route::Route};
 
 /// What a line needs of a record, moved out of it when it is sealed.
 #[derive(Debug)]

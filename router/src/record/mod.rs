@@ -10,6 +10,7 @@
 
 mod attempt;
 pub(crate) mod cost;
+mod id;
 mod json;
 mod line;
 pub(crate) mod metrics;
@@ -29,6 +30,7 @@ use serin_proto::{
 };
 
 pub(crate) use attempt::Running;
+pub(crate) use id::RequestId;
 pub(crate) use line::Line;
 
 use crate::{
@@ -39,7 +41,7 @@ use crate::{
     record::metrics::RouteMetrics,
     route::Route,
     snapshot::Snapshot,
-    worker::{RequestId, Worker},
+    worker::Worker,
 };
 
 /// Where the answer stands when a record is sealed.

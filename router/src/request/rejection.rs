@@ -234,7 +234,6 @@ impl Rejection {
                 let message = "Every target is handling as many requests as it may.";
                 Told::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
                     .after(Some(Duration::from_secs(1)))
-                    .final_word()
             }
             _ => {
                 let message = "The provider failed to answer.";

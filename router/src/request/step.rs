@@ -95,9 +95,10 @@ impl Attempts<'_> {
             let soonest_ms = targets()
                 .map(|(_, target)| target.handle.gate.opens_again_ms())
                 .min();
-            let wait_ms = soonest_ms.unwrap_or(0).saturating_sub(now_ms).min(300_000);
+            let wait_ms = soonest_ms.unwrap_or(0).saturating_sub(now_ms);
+            // While a probe is out its end is not known: soon, but not at once.
             return Err(Rejection::AllOpen {
-                retry_after: Duration::from_millis(wait_ms),
+                retry_after: Duration::from_millis(wait_ms.clamp(1, 300_000)),
             });
         }
         let full = |target: &Target| target.handle.in_flight() >= target.concurrency_max;
@@ -105,7 +106,10 @@ impl Attempts<'_> {
         let least_bad = targets().min_by_key(|(_, target)| badness(target));
         let (index, target) = least_bad.ok_or(Rejection::UpstreamFailed)?;
         let slot = match target.handle.gate.force() {
-            Entered::Probe(slot) => Some(slot),
+            Entered::Probe(slot) => {
+                target.handle.probe_began(now_ms);
+                Some(slot)
+            }
             Entered::Pass | Entered::Open => None,
             Entered::Shut => return Err(Rejection::UpstreamAuthFailed),
         };

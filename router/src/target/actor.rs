@@ -120,7 +120,10 @@ impl Target {
         }
         match self.breaker.state() {
             State::Open { until_ms, .. } => Published::Open { until_ms },
-            State::Closed { .. } | State::HalfOpen => Published::Closed,
+            State::Closed { .. } => Published::Closed,
+            // The probe's caller left without a verdict, or this loses against the probe that is
+            // out: silence is no success, and the next request is the next probe.
+            State::HalfOpen => Published::Open { until_ms: 0 },
         }
     }
 

@@ -1,5 +1,6 @@
 //! Plain JSON answers, field by field as OpenAI orders them.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 
 use super::ink::Ink;
@@ -91,7 +92,7 @@ pub(super) fn embeddings(speaker: &Speaker<'_>, asked: Embedding, draws: Draws) 
         let values = (0..dimensions).map(|d| coordinate(mix(seed ^ d as u64)));
         if asked.base64 {
             let bytes: Vec<u8> = values.flat_map(f32::to_le_bytes).collect();
-            ink.quoted(&crate::base64::encode(&bytes));
+            ink.quoted(&STANDARD.encode(&bytes));
         } else {
             ink.text(&json!(values.collect::<Vec<f32>>()).to_string());
         }
