@@ -7,7 +7,10 @@
 use std::path::Path;
 
 use serin_proto::{address::Networks, v1};
-use serin_router::{Listeners, settings::Settings};
+use serin_router::{
+    Listeners,
+    settings::{Auth, Settings},
+};
 use serin_store::{
     Follower,
     file::{self, Version},
@@ -55,6 +58,9 @@ fn serve(
     let listeners =
         Listeners::bind(&settings).map_err(|taken| Failed::because(taken.to_string()))?;
     logging::start(server, flags);
+    if settings.auth == Auth::None {
+        tracing::warn!("auth: none: anybody who reaches this listener may use every route");
+    }
     for warning in &version.warnings {
         tracing::warn!(%warning, "document accepted with a warning");
     }

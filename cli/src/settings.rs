@@ -102,10 +102,7 @@ fn listen(written: &str, port: u16, container: bool) -> Option<SocketAddr> {
         };
         return Some(SocketAddr::new(IpAddr::V4(ip), port));
     }
-    let localhost = written
-        .strip_prefix("localhost:")
-        .map(|port| format!("127.0.0.1:{port}"));
-    localhost.as_deref().unwrap_or(written).parse().ok()
+    written.parse().ok()
 }
 
 fn duration(text: &str, default: Duration) -> Duration {

@@ -19,11 +19,22 @@ impl Stop {
         })
     }
 
-    /// Resolves with the first of them.
+    /// Resolves with the first of them. Whoever asks twice does not want to wait: the second ends the
+    /// process as it is.
     pub(crate) async fn wait(mut self) {
+        let signal = self.next().await;
+        tracing::info!(signal, "stopping");
+        tokio::spawn(async move {
+            let signal = self.next().await;
+            tracing::warn!(signal, "stopping at once: answers in flight are cut");
+            std::process::exit(1);
+        });
+    }
+
+    async fn next(&mut self) -> &'static str {
         tokio::select! {
-            _ = self.terminate.recv() => tracing::info!(signal = "SIGTERM", "stopping"),
-            _ = self.interrupt.recv() => tracing::info!(signal = "SIGINT", "stopping"),
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
     }
 }

@@ -84,7 +84,8 @@ impl Worker {
     pub(crate) fn new(shared: &Arc<Shared>, lines: Lines) -> Rc<Self> {
         let draws = Draws::new();
         Rc::new(Self {
-            index: shared.next_worker.fetch_add(1, Relaxed),
+            // A worker that actix had to start again counts where its predecessor did, or a neighbour.
+            index: shared.next_worker.fetch_add(1, Relaxed) % shared.settings.workers.max(1),
             shared: Arc::clone(shared),
             metrics: Arc::clone(&shared.metrics),
             clients: Clients::new(&shared.settings.allowed_networks),

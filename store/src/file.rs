@@ -1,7 +1,7 @@
 //! A YAML file as a read-only source of documents.
 //!
 //! A file is taken or refused whole: a version with any fault changes nothing, and every fault is
-//! told with file, line and column. The path is looked at every 50 ms (modification time, inode and
+//! told with file, line and column. The path is looked at every 40 ms (modification time, inode and
 //! size, so a rename or a symlink swap is seen) and whenever somebody asks ([`Nudge`], for SIGHUP).
 //!
 //! Secrets named by `env` or `file` in keys are hashed here, as they are read: only digests leave

@@ -9,7 +9,7 @@ use super::Findings;
 use crate::{fault::Pointer, v1};
 
 /// Paths of fields, `*` standing for each element. With a word: only if that is the value.
-pub(super) const PENDING: [(&str, Option<&str>); 27] = [
+pub(super) const PENDING: [(&str, Option<&str>); 26] = [
     ("server/trustedProxies", None),
     ("server/cors/origins", None),
     ("server/limits/redis", None),
@@ -26,7 +26,6 @@ pub(super) const PENDING: [(&str, Option<&str>); 27] = [
     ("server/controlPlane/tokens", None),
     ("routes/*/traffic/rollout", None),
     ("routes/*/traffic/mirror", None),
-    ("routes/*/breaker/window", None),
     ("routes/*/breaker/minRequests", None),
     ("routes/*/breaker/successRatio", None),
     ("routes/*/health", None),

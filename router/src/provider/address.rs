@@ -41,6 +41,7 @@ pub(crate) fn guarded_connector(
 fn check(networks: &Networks, addresses: &[SocketAddr]) -> Result<(), ConnectError> {
     for address in addresses {
         networks.permits(address.ip()).map_err(|refusal| {
+            tracing::warn!(%refusal, "provider address refused");
             ConnectError::Io(io::Error::new(
                 io::ErrorKind::PermissionDenied,
                 refusal.to_string(),

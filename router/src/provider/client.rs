@@ -164,6 +164,10 @@ impl Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Failure>>> {
         let next = Pin::new(&mut self.payload).poll_next(cx);
+        if matches!(next, Poll::Ready(None | Some(Err(_)))) {
+            // awc must not be asked again once it has said that there is no more.
+            self.payload = Payload::None;
+        }
         next.map(|item| item.map(|bytes| bytes.map_err(|_| Failure::Truncated)))
     }
 

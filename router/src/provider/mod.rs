@@ -9,6 +9,7 @@ pub(crate) mod client;
 pub(crate) mod content;
 pub(crate) mod credential;
 pub(crate) mod failure;
+pub(crate) mod nesting;
 pub(crate) mod splice;
 pub(crate) mod sse;
 pub(crate) mod usage;

@@ -37,7 +37,18 @@ pub(crate) struct Split {
     pub reasoning: u64,
 }
 
+/// No answer has more tokens of a kind: a provider that says so would poison every sum.
+const TOKENS_MAX: u64 = 1_000_000_000;
+
 impl Usage {
+    fn is_plausible(&self) -> bool {
+        self.input
+            .max(self.output)
+            .max(self.cached)
+            .max(self.reasoning)
+            <= TOKENS_MAX
+    }
+
     /// Tokens by type. A part larger than the whole that contains it counts as that whole.
     pub(crate) fn split(self) -> Split {
         let cached_input = self.cached.min(self.input);
@@ -68,7 +79,9 @@ pub(crate) fn reported(json: &[u8]) -> Option<Usage> {
         (Some(usage), _) => usage,
         (None, response) => object::<Answer<'_>>(response?.get())?.usage?,
     };
-    object(usage.get()).map(Tokens::into)
+    object(usage.get())
+        .map(Tokens::into)
+        .filter(Usage::is_plausible)
 }
 
 /// The usage in the end of an answer that was too large to keep: the last `"usage"` in it, which
@@ -86,7 +99,7 @@ pub(crate) fn in_tail(tail: &[u8]) -> Option<Usage> {
     let tokens = value
         .starts_with(b"{")
         .then(|| Tokens::deserialize(&mut json).ok())??;
-    Some(tokens.into())
+    Some(Usage::from(tokens)).filter(Usage::is_plausible)
 }
 
 #[derive(Deserialize)]

@@ -8,12 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serin_proto::metric::{Ending, Phase, Role, TokenSource, TokenType};
+use serin_proto::metric::{Ending, Operation, Phase, Role, TokenSource, TokenType};
 
 use super::{Counted, Record, Tried, metrics::TargetShard};
 use crate::{
     clock,
-    provider::{failure::Failure, usage::Split},
+    provider::{
+        failure::Failure,
+        usage::{Split, Usage},
+    },
     retry,
     route::Target,
     target::{
@@ -93,6 +96,40 @@ impl Record {
                     at_ms: clock::since_start_ms(now),
                 });
             }
+        }
+    }
+
+    /// The tokens of an answer of `bytes`, as reported or else as they must have been.
+    pub(crate) fn count(&mut self, reported: Option<Usage>, bytes: u64) {
+        let output = self.output_of(bytes);
+        self.counted = Some(match reported {
+            Some(usage) => Counted {
+                usage,
+                source: TokenSource::Reported,
+            },
+            None => self.estimate(output),
+        });
+    }
+
+    /// What the provider must have used, though it never said so: an answer that broke off, or that
+    /// nobody waited for, is paid for too.
+    pub(crate) fn estimate(&self, output: u64) -> Counted {
+        let usage = Usage {
+            output,
+            ..Usage::estimate(self.bytes_in, 0)
+        };
+        Counted {
+            usage,
+            source: TokenSource::Estimated,
+        }
+    }
+
+    /// About how many output tokens an answer of `bytes` has. Embeddings have none.
+    pub(crate) fn output_of(&self, bytes: u64) -> u64 {
+        if self.operation == Operation::Embeddings {
+            0
+        } else {
+            Usage::estimate(0, bytes).output
         }
     }
 

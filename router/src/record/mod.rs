@@ -304,6 +304,8 @@ impl Record {
             shard.disconnects[self.phase as usize].fetch_add(1, Relaxed);
         }
         if self.running.is_some() {
+            let counted = self.counted.unwrap_or_else(|| self.estimate(0));
+            self.counted = Some(counted);
             self.attempt_ended(Ending::ClientGone, now);
         }
         self.count_first(Ending::ClientGone);

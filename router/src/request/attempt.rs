@@ -4,7 +4,7 @@
 //! they are asked, and the attempt is made. An [`Opened`] has no plan any more: once content flows
 //! there is nothing left to retry with.
 
-use std::{sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest,
@@ -35,10 +35,12 @@ use crate::{
     record::{Record, Running},
     retry::{self, Decision, Exhausted, Failed, Left},
     route::{Route, Target},
+    worker::Worker,
 };
 
 /// What a request's attempts have in common.
 pub(crate) struct Attempts<'a> {
+    pub(crate) worker: Rc<Worker>,
     pub(crate) head: &'a HttpRequest,
     pub(crate) call: &'a Call,
     pub(crate) route: &'a Arc<Route>,
@@ -173,7 +175,7 @@ impl Attempts<'_> {
             return Err(Failure::Connect.into());
         };
         record.attempt_began(Running::new(index, role, entered, (slot, place)));
-        let stream = self.call.shallow.stream;
+        let stream = self.call.stream;
         let watch = self
             .deadline
             .attempt(clock::since_start_ms(entered), stream);

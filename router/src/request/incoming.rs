@@ -21,6 +21,7 @@ use actix_web::{
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream as _;
+use serin_proto::metric::Operation;
 use tokio::time::{Sleep, sleep};
 
 use super::{
@@ -40,6 +41,8 @@ const BODIES_HELD: usize = 8;
 /// A request that was read.
 pub(crate) struct Call {
     pub(crate) shallow: Shallow,
+    /// A stream is wanted, of an operation that has streams.
+    pub(crate) stream: bool,
     pub(crate) body: Bytes,
     _held: Held,
 }
@@ -64,12 +67,18 @@ pub(crate) async fn read(
         return Err(Rejection::BodyTooLarge { bytes_max });
     }
     let mut held = Held::new(shared);
-    held.grow_to(announced)?;
     let body = collect(payload, announced, &mut held, record).await?;
     record.bytes_in = body.len() as u64;
     let shallow = shallow(&body).map_err(Rejection::Unreadable)?;
+    // Where there is no such thing as a stream, providers ignore the wish for one.
+    let unstreamed = matches!(
+        record.operation,
+        Operation::Embeddings | Operation::Moderations
+    );
+    let stream = shallow.stream && !unstreamed;
     Ok(Call {
         shallow,
+        stream,
         body,
         _held: held,
     })
@@ -91,6 +100,7 @@ async fn collect(
     let Some(first) = incoming.next().await? else {
         return Ok(Bytes::new());
     };
+    held.grow_to(first.len())?;
     // Most bodies are one read: they are used as they came.
     if first.len() == announced {
         record.waited_for_body = incoming.waited();

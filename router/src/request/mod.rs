@@ -13,6 +13,7 @@ pub(crate) mod deadline;
 mod events;
 mod fields;
 mod incoming;
+mod large;
 mod members;
 mod models;
 mod opening;
@@ -24,7 +25,7 @@ pub(crate) mod respond;
 mod step;
 mod timer;
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, rc::Rc, sync::Arc};
 
 use actix_web::{HttpRequest, HttpResponse, http::header::AUTHORIZATION, web::Payload};
 
@@ -52,9 +53,10 @@ pub(crate) async fn answer(
 ) -> Result<Ended, Rejection> {
     let snapshot = identify(head, record)?;
     let call = incoming::read(head, payload, record).await?;
-    record.read(call.shallow.stream);
-    let route = resolve(&snapshot, &call, record)?;
+    record.read(call.stream);
+    let route = resolve(&snapshot, &call)?;
     record.routed(route);
+    permit(route, &call, record)?;
     let caller = record.caller.clone();
     let affinity = affinity(route, head, &call, caller.as_deref());
     let assigned = route
@@ -64,7 +66,9 @@ pub(crate) async fn answer(
     route.budget.deposit(route.retry_deposit);
     let deadline = Deadline::new(route.limits, clock::since_start_ms(record.started));
     let operation = record.operation;
+    let worker = Rc::clone(&record.worker);
     let attempts = Attempts {
+        worker,
         head,
         call: &call,
         route,
@@ -111,23 +115,22 @@ fn identify(head: &HttpRequest, record: &mut Record) -> Result<Arc<Snapshot>, Re
     Ok(snapshot)
 }
 
-/// Which route the model names. What there is none of comes before what is not allowed: a key that
-/// may use nothing learns no more than that.
-fn resolve<'a>(
-    snapshot: &'a Snapshot,
-    call: &Call,
-    record: &Record,
-) -> Result<&'a Arc<Route>, Rejection> {
+/// Which route the model names.
+fn resolve<'a>(snapshot: &'a Snapshot, call: &Call) -> Result<&'a Arc<Route>, Rejection> {
     let model = &call.shallow.model;
     let route = snapshot.routes.resolve(model);
-    let route = route.ok_or_else(|| Rejection::ModelNotFound {
+    route.ok_or_else(|| Rejection::ModelNotFound {
         model: model.clone(),
-    })?;
+    })
+}
+
+/// Whether this caller may use it. Asked after the route is known, so that it counts there.
+fn permit(route: &Route, call: &Call, record: &Record) -> Result<(), Rejection> {
     match &record.caller {
         Some(caller) if !caller.may_use(&route.name) => Err(Rejection::RouteNotAllowed {
-            model: model.clone(),
+            model: call.shallow.model.clone(),
         }),
-        _ => Ok(route),
+        _ => Ok(()),
     }
 }
 

@@ -17,7 +17,7 @@ use bytes::{Bytes, BytesMut};
 use serde::de::IgnoredAny;
 use serin_proto::metric::Operation;
 
-use super::{events::Events, timer::Timer};
+use super::{events::Events, large::LargeJson, timer::Timer};
 use crate::{
     clock,
     provider::{
@@ -79,10 +79,7 @@ pub(crate) struct Flow {
 /// What the pieces are pieces of.
 pub(crate) enum Form {
     Events(Events),
-    /// A large JSON answer: its last bytes are kept, for that is where usage stands.
-    Json {
-        tail: BytesMut,
-    },
+    Json(LargeJson),
     /// Bytes are bytes.
     Opaque,
 }
@@ -204,8 +201,8 @@ async fn json(
         len += chunk.len();
         held.push_back(chunk);
         if len > JSON_BYTES_MAX {
-            let tail = BytesMut::new();
-            return Ok(flow(held, Form::Json { tail }, (body, timer, announced)));
+            let large = LargeJson::begun_with(&held);
+            return Ok(flow(held, Form::Json(large), (body, timer, announced)));
         }
     }
     // awc ends a body that was cut as if it were whole.

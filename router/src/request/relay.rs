@@ -15,7 +15,7 @@ use std::{
 };
 
 use actix_web::body::{BodySize, MessageBody};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serin_proto::metric::{Ending, OverheadPhase, TokenSource};
 
 use super::{
@@ -25,11 +25,7 @@ use super::{
 };
 use crate::{
     clock,
-    provider::{
-        client::Body,
-        failure::Failure,
-        usage::{self, Usage},
-    },
+    provider::{client::Body, failure::Failure},
     record::{Counted, Record},
 };
 
@@ -104,8 +100,8 @@ impl Relay {
         }
         match &mut self.flow.form {
             Form::Events(events) => events.flow(chunk, &mut self.flow.ready)?,
-            Form::Json { tail } => {
-                keep_last(tail, &chunk);
+            Form::Json(large) => {
+                large.take(&chunk);
                 self.flow.ready.push_back(chunk);
             }
             Form::Opaque => self.flow.ready.push_back(chunk),
@@ -120,14 +116,17 @@ impl Relay {
     fn is_whole(&self) -> bool {
         match &self.flow.form {
             Form::Events(events) => events.ended_well(),
-            Form::Json { .. } | Form::Opaque => self.flow.bytes_left.is_none_or(|left| left == 0),
+            Form::Json(large) => {
+                large.is_whole() && self.flow.bytes_left.is_none_or(|left| left == 0)
+            }
+            Form::Opaque => self.flow.bytes_left.is_none_or(|left| left == 0),
         }
     }
 
     fn events(&self) -> Option<&Events> {
         match &self.flow.form {
             Form::Events(events) => Some(events),
-            Form::Json { .. } | Form::Opaque => None,
+            Form::Json(_) | Form::Opaque => None,
         }
     }
 
@@ -138,7 +137,7 @@ impl Relay {
         self.record.attempt_succeeded(clock::now());
         self.record.completed();
         self.stage = Stage::Ended;
-        if self.events().is_some() {
+        if self.events().is_some_and(|events| events.done) {
             let body = std::mem::replace(&mut self.flow.body, Body::empty());
             linger(body);
         }
@@ -187,29 +186,16 @@ impl Relay {
     fn count(&mut self) {
         let (reported, output) = match &self.flow.form {
             Form::Events(events) => (events.usage, events.count),
-            Form::Json { tail } => (usage::in_tail(tail), self.record.bytes_out / 4),
+            Form::Json(large) => (large.usage(), self.record.output_of(self.record.bytes_out)),
             Form::Opaque => return,
         };
-        let estimate = || Usage {
-            output,
-            ..Usage::estimate(self.record.bytes_in, 0)
-        };
-        let source = match reported {
-            Some(_) => TokenSource::Reported,
-            None => TokenSource::Estimated,
-        };
-        self.record.counted = Some(Counted {
-            usage: reported.unwrap_or_else(estimate),
-            source,
+        self.record.counted = Some(match reported {
+            Some(usage) => Counted {
+                usage,
+                source: TokenSource::Reported,
+            },
+            None => self.record.estimate(output),
         });
-    }
-}
-
-/// Keeps the end of an answer that goes by.
-fn keep_last(tail: &mut BytesMut, chunk: &Bytes) {
-    tail.extend_from_slice(chunk);
-    if tail.len() > usage::TAIL_BYTES {
-        *tail = tail.split_off(tail.len() - usage::TAIL_BYTES);
     }
 }
 

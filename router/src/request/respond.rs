@@ -9,14 +9,14 @@ use actix_web::{
         header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
     },
 };
-use serin_proto::{header, metric::TokenSource};
+use serin_proto::header;
 
 use super::{
     opening::{Content, Opened, Refusal},
     rejection::Rejection,
     relay::Relay,
 };
-use crate::record::{Counted, Record};
+use crate::record::Record;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -26,10 +26,7 @@ pub(super) fn opened(opened: Opened, mut record: Record) -> HttpResponse {
     let status = StatusCode::from_u16(opened.status).unwrap_or(StatusCode::OK);
     match opened.content {
         Content::Whole { body, usage } => {
-            record.counted = usage.map(|usage| Counted {
-                usage,
-                source: TokenSource::Reported,
-            });
+            record.count(usage, body.len() as u64);
             record.attempt_succeeded(opened.at);
             record.bytes_out = body.len() as u64;
             record.answered(opened.status, None);

@@ -14,12 +14,15 @@ use crate::{
     pick::{Assigned, Plan},
     provider::client::Use,
     record::Record,
-    route::{Target, WhenAllOpen},
+    route::WhenAllOpen,
     target::{
         Place,
         gate::{Entered, Slot},
     },
 };
+
+/// The longest wait that is named to a caller.
+const RETRY_AFTER_MS_MAX: u64 = 300_000;
 
 /// A target that let us in.
 pub(super) struct Step {
@@ -78,41 +81,27 @@ impl Attempts<'_> {
     }
 
     /// No target of the plan may be entered. One of them is tried all the same, the least bad, so
-    /// that a route of one target is never dead while its provider may be back; or nobody is.
+    /// that a route of one target is never dead while its provider may be back; or nobody is. A
+    /// target that is full is no way out: it has as many requests as it can take.
     pub(super) fn last_resort(&self, assigned: Assigned) -> Result<Step, Rejection> {
         let plan = Plan::new(assigned.target, &self.route.fallback);
-        let targets = || {
-            plan.left()
-                .filter_map(|index| Some((index, self.target(index)?)))
-        };
         let entered = clock::now();
         let now_ms = clock::since_start_ms(entered);
-        let all_full = targets().all(|(_, target)| target.handle.gate.would_admit(now_ms));
+        let targets = plan
+            .left()
+            .filter_map(|index| Some((index, self.target(index)?)));
+        let free = targets.filter(|(_, target)| !target.is_full());
+        let soonest = free.min_by_key(|(_, target)| target.handle.gate.opens_again_ms());
+        let (index, target) = soonest.ok_or(Rejection::TargetsFull)?;
         if self.route.when_all_open == WhenAllOpen::Reject {
-            if all_full {
-                return Err(Rejection::TargetsFull);
-            }
-            let soonest_ms = targets()
-                .map(|(_, target)| target.handle.gate.opens_again_ms())
-                .min();
-            let wait_ms = soonest_ms.unwrap_or(0).saturating_sub(now_ms);
-            // While a probe is out its end is not known: soon, but not at once.
-            return Err(Rejection::AllOpen {
-                retry_after: Duration::from_millis(wait_ms.clamp(1, 300_000)),
-            });
+            let wait_ms = target.handle.gate.opens_again_ms().saturating_sub(now_ms);
+            let retry_after = Duration::from_millis(wait_ms.clamp(1_000, RETRY_AFTER_MS_MAX));
+            return Err(Rejection::AllOpen { retry_after });
         }
-        let full = |target: &Target| target.handle.in_flight() >= target.concurrency_max;
-        let badness = |target: &Target| (full(target), target.handle.gate.opens_again_ms());
-        let least_bad = targets().min_by_key(|(_, target)| badness(target));
-        let (index, target) = least_bad.ok_or(Rejection::UpstreamFailed)?;
-        let slot = match target.handle.gate.force() {
-            Entered::Probe(slot) => {
-                target.handle.probe_began(now_ms);
-                Some(slot)
-            }
-            Entered::Pass | Entered::Open => None,
-            Entered::Shut => return Err(Rejection::UpstreamAuthFailed),
-        };
+        if target.handle.gate.is_shut() {
+            return Err(Rejection::UpstreamAuthFailed);
+        }
+        // No probe: the breaker's own time has not come, and this attempt shall not lengthen it.
         let place = target.handle.take_place(u32::MAX);
         let role = if index == assigned.target {
             Role::Retry
@@ -122,7 +111,7 @@ impl Attempts<'_> {
         Ok(Step {
             target: index,
             role,
-            slot,
+            slot: None,
             place,
             which: Use::Kept,
             entered,
@@ -135,7 +124,7 @@ impl Attempts<'_> {
         let slot = match target.handle.gate.enter(now_ms) {
             Entered::Pass => None,
             Entered::Probe(slot) => {
-                target.handle.probe_began(now_ms);
+                target.handle.probe_began(now_ms, &self.worker.metrics);
                 Some(slot)
             }
             Entered::Open => return Err(Ending::DivertedOpen),
@@ -148,10 +137,8 @@ impl Attempts<'_> {
     }
 
     pub(super) fn would_admit(&self, index: usize, now_ms: u64) -> bool {
-        self.target(index).is_some_and(|target| {
-            target.handle.gate.would_admit(now_ms)
-                && target.handle.in_flight() < target.concurrency_max
-        })
+        self.target(index)
+            .is_some_and(|target| target.handle.gate.would_admit(now_ms) && !target.is_full())
     }
 
     pub(super) fn handed_on(&self, from: usize, to: usize, ending: Ending) {

@@ -37,6 +37,13 @@ pub(crate) struct Target {
     pub(crate) handle: Arc<Handle>,
 }
 
+impl Target {
+    /// Whether it has as many requests in flight as it may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.handle.in_flight() >= self.concurrency_max
+    }
+}
+
 /// A route, ready to carry requests.
 #[derive(Debug)]
 pub(crate) struct Route {

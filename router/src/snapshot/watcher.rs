@@ -4,7 +4,10 @@
 //! ones lose theirs after it, so no request ever meets a target that nobody owns. What is refused
 //! changes nothing: the last good snapshot goes on serving.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use actix::{Actor as _, ArbiterHandle};
 use serin_proto::{Fault, key::Kind, metric::Applied, v1};
@@ -27,7 +30,11 @@ use crate::{
 /// Follows until the source ends. Targets live on `targets`, an arbiter of their own: what they do
 /// never delays a request.
 pub(crate) async fn watch(mut follower: Follower, shared: Arc<Shared>, targets: ArbiterHandle) {
-    let watcher = Watcher { shared, targets };
+    let mut watcher = Watcher {
+        shared,
+        left_out: 0,
+        targets,
+    };
     while let Some(event) = follower.next().await {
         watcher.take(event);
     }
@@ -37,11 +44,13 @@ pub(crate) async fn watch(mut follower: Follower, shared: Arc<Shared>, targets: 
 
 struct Watcher {
     shared: Arc<Shared>,
+    /// Documents that the newest snapshot had to leave out.
+    left_out: usize,
     targets: ArbiterHandle,
 }
 
 impl Watcher {
-    fn take(&self, event: Event) {
+    fn take(&mut self, event: Event) {
         match event {
             Event::Reset(listing) => {
                 self.apply(&listing);
@@ -59,7 +68,7 @@ impl Watcher {
         }
     }
 
-    fn apply(&self, listing: &Listing) {
+    fn apply(&mut self, listing: &Listing) {
         let began = clock::now();
         let documents = match parse(&listing.entries) {
             Ok(documents) => documents,
@@ -83,12 +92,11 @@ impl Watcher {
                 "document refused"
             );
         }
-        let rejected = built.refused.len();
+        self.left_out = built.refused.len();
         let (routes, targets) = (documents.routes.len(), built.targets.len());
         self.publish(built, previous);
         let metrics = self.metrics();
         metrics.config_revision.store(listing.revision.0, Relaxed);
-        metrics.config_rejected.store(rejected as u64, Relaxed);
         metrics.applied(Applied::Ok);
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(revision = %listing.revision, routes, targets, took_ms, "snapshot applied");
@@ -144,7 +152,7 @@ impl Watcher {
         self.metrics().applied(Applied::Rejected);
         self.metrics()
             .config_rejected
-            .store(faults.len() as u64, Relaxed);
+            .store(documents(faults), Relaxed);
         tracing::error!(
             faults = faults.len(),
             "documents refused: serving what was applied last"
@@ -154,6 +162,9 @@ impl Watcher {
     fn progressed(&self) {
         self.metrics().config_watch_up.store(1, Relaxed);
         self.metrics()
+            .config_rejected
+            .store(self.left_out as u64, Relaxed);
+        self.metrics()
             .config_progress_unix_ms
             .store(clock::unix_ms(clock::unix()), Relaxed);
     }
@@ -161,6 +172,19 @@ impl Watcher {
     fn metrics(&self) -> &ProcessMetrics {
         &self.shared.metrics.process
     }
+}
+
+/// How many documents have a fault: the first two steps of a pointer name one (`/routes/0`).
+fn documents(faults: &[Fault]) -> u64 {
+    let document = |fault: &Fault| {
+        fault
+            .pointer
+            .split('/')
+            .take(3)
+            .collect::<Vec<_>>()
+            .join("/")
+    };
+    faults.iter().map(document).collect::<BTreeSet<_>>().len() as u64
 }
 
 fn parse(entries: &[Entry]) -> Result<Documents, String> {

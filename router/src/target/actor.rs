@@ -17,7 +17,7 @@ use serin_proto::{
 
 use super::{
     Handle,
-    breaker::{Breaker, Event, Outcome, Policy, State},
+    breaker::{Breaker, Effects, Event, Outcome, Policy, State},
     gate::Published,
 };
 use crate::{
@@ -110,8 +110,9 @@ impl Target {
             self.breaker
                 .after(Event::Attempt(Outcome::Success), failed.at_ms, failed.draw);
         }
-        self.breaker
-            .after(Event::Attempt(failed.outcome), failed.at_ms, failed.draw);
+        let attempt = Event::Attempt(failed.outcome);
+        let effects = self.breaker.after(attempt, failed.at_ms, failed.draw);
+        self.tell(effects);
     }
 
     fn published(&self) -> Published {
@@ -119,32 +120,34 @@ impl Target {
             return Published::Shut;
         }
         match self.breaker.state() {
-            State::Open { until_ms, .. } => Published::Open { until_ms },
+            // The gate says half-open by itself while a probe is out. Said here, it would be closed
+            // for good to a breaker that waits for a verdict.
+            State::Open { until_ms, .. } | State::HalfOpen { until_ms } => {
+                Published::Open { until_ms }
+            }
             State::Closed { .. } => Published::Closed,
-            // The probe's caller left without a verdict, or this loses against the probe that is
-            // out: silence is no success, and the next request is the next probe.
-            State::HalfOpen => Published::Open { until_ms: 0 },
         }
     }
 
-    fn told(&self, before: BreakerState) {
-        let (gate, metrics) = (&self.handle.gate, &self.handle.metrics);
-        let now = gate.state();
-        let flows = now == BreakerState::Closed;
-        metrics.weight.store(
-            if flows {
-                self.weight.hundredths().into()
-            } else {
-                0
-            },
-            Relaxed,
-        );
-        metrics.up.store(!gate.is_shut(), Relaxed);
-        if before != now {
-            metrics.breaker_transitions[now as usize].fetch_add(1, Relaxed);
-            let (route, target) = (&self.handle.identity.route, &self.handle.identity.target);
-            tracing::warn!(%route, %target, from = before.as_str(), to = now.as_str(), "breaker changed");
+    /// Counts and logs what the breaker did.
+    fn tell(&self, effects: Effects) {
+        let (route, target) = (&self.handle.identity.route, &self.handle.identity.target);
+        if let Some(to) = effects.moved_to {
+            self.handle.metrics.breaker_transitions[to as usize].fetch_add(1, Relaxed);
+            tracing::warn!(%route, %target, to = to.as_str(), "breaker changed");
         }
+        if effects.alarm {
+            tracing::error!(%route, %target, "provider refuses our credential or credit");
+        }
+    }
+
+    /// What the gauges show follows from the gate.
+    fn show(&self) {
+        let (gate, metrics) = (&self.handle.gate, &self.handle.metrics);
+        let flows = gate.state() == BreakerState::Closed;
+        let weight = if flows { self.weight.hundredths() } else { 0 };
+        metrics.weight.store(weight.into(), Relaxed);
+        metrics.up.store(!gate.is_shut(), Relaxed);
     }
 }
 
@@ -154,7 +157,7 @@ impl Actor for Target {
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(MESSAGES_WAITING_MAX);
         self.handle.gate.publish(self.published());
-        self.told(BreakerState::Closed);
+        self.show();
         context.run_interval(CREDENTIAL_EVERY, |target, _| target.look_at_credential());
     }
 }
@@ -162,7 +165,6 @@ impl Actor for Target {
 impl Target {
     /// A rotated secret ends what its predecessor's refusal began.
     fn look_at_credential(&mut self) {
-        let before = self.handle.gate.state();
         match self.credential.read_again() {
             Ok(false) => return,
             Ok(true) => {
@@ -171,7 +173,7 @@ impl Target {
             Err(_) => {}
         }
         self.handle.gate.publish(self.published());
-        self.told(before);
+        self.show();
     }
 }
 
@@ -179,10 +181,9 @@ impl Handler<AttemptFailed> for Target {
     type Result = ();
 
     fn handle(&mut self, failed: AttemptFailed, _: &mut Self::Context) {
-        let before = self.handle.gate.state();
         self.after(&failed);
         self.handle.gate.publish(self.published());
-        self.told(before);
+        self.show();
     }
 }
 
@@ -190,8 +191,9 @@ impl Handler<ProbeBegan> for Target {
     type Result = ();
 
     fn handle(&mut self, began: ProbeBegan, _: &mut Self::Context) {
-        self.breaker.after(Event::ProbeBegan, began.at_ms, 0);
-        self.told(BreakerState::Open);
+        let effects = self.breaker.after(Event::ProbeBegan, began.at_ms, 0);
+        self.tell(effects);
+        self.show();
     }
 }
 
@@ -199,17 +201,14 @@ impl Handler<ProbeEnded> for Target {
     type Result = ();
 
     fn handle(&mut self, ended: ProbeEnded, _: &mut Self::Context) {
-        match ended {
-            ProbeEnded::Succeeded { at_ms } => {
-                self.breaker.after(Event::Probe(Outcome::Success), at_ms, 0);
-            }
-            ProbeEnded::Failed(failed) => {
-                self.breaker
-                    .after(Event::Probe(failed.outcome), failed.at_ms, failed.draw);
-            }
-        }
+        let (outcome, at_ms, draw) = match ended {
+            ProbeEnded::Succeeded { at_ms } => (Outcome::Success, at_ms, 0),
+            ProbeEnded::Failed(failed) => (failed.outcome, failed.at_ms, failed.draw),
+        };
+        let effects = self.breaker.after(Event::Probe(outcome), at_ms, draw);
+        self.tell(effects);
         self.handle.gate.publish_verdict(self.published());
-        self.told(BreakerState::HalfOpen);
+        self.show();
     }
 }
 
@@ -217,13 +216,16 @@ impl Handler<Renewed> for Target {
     type Result = ();
 
     fn handle(&mut self, renewed: Renewed, _: &mut Self::Context) {
-        let before = self.handle.gate.state();
         self.handle.metrics.arms[renewed.arm as usize].store(true, Relaxed);
+        if !Arc::ptr_eq(&self.credential, &renewed.credential) {
+            // What the old credential was refused for says nothing of the new one.
+            self.breaker = Breaker::new(renewed.policy, clock::since_start_ms(clock::now()));
+        }
         self.breaker.set_policy(renewed.policy);
         (self.policy, self.weight, self.credential) =
             (renewed.policy, renewed.weight, renewed.credential);
         self.handle.gate.publish(self.published());
-        self.told(before);
+        self.show();
     }
 }
 

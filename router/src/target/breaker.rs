@@ -36,8 +36,9 @@ pub(crate) enum State {
     Closed { consecutive: u32 },
     /// None does. `hard_down`: our credential or credit was refused, waiting will hardly help.
     Open { until_ms: u64, hard_down: bool },
-    /// A probe was let through; its verdict decides.
-    HalfOpen,
+    /// A probe was let through; its verdict decides. If its caller leaves there is none, and the
+    /// next request from `until_ms` on is the probe.
+    HalfOpen { until_ms: u64 },
 }
 
 /// What became of an attempt, as far as the target is to blame.
@@ -115,9 +116,11 @@ impl Breaker {
             (Event::Attempt(outcome), State::Closed { consecutive }) => {
                 self.attempted(outcome, consecutive, now_ms, draw)
             }
-            (Event::ProbeBegan, State::Open { .. }) => self.enter(State::HalfOpen),
+            (Event::ProbeBegan, State::Open { until_ms, .. }) => {
+                self.enter(State::HalfOpen { until_ms })
+            }
             // Its slot had an owner, so the verdict counts even if `ProbeBegan` was lost.
-            (Event::Probe(outcome), State::HalfOpen | State::Open { .. }) => {
+            (Event::Probe(outcome), State::HalfOpen { .. } | State::Open { .. }) => {
                 self.probed(outcome, now_ms, draw)
             }
             _ => Effects::default(),
@@ -205,7 +208,7 @@ impl Breaker {
         let entered = match state {
             State::Closed { .. } => BreakerState::Closed,
             State::Open { .. } => BreakerState::Open,
-            State::HalfOpen => BreakerState::HalfOpen,
+            State::HalfOpen { .. } => BreakerState::HalfOpen,
         };
         Effects {
             moved_to: Some(entered),

@@ -68,17 +68,6 @@ impl Gate {
         }
     }
 
-    /// Asks to send although the breaker is open: the last resort when every target of a plan is
-    /// shut. Takes the probe if it is free, so that what is learnt is not lost.
-    pub(crate) fn force(&self) -> Entered {
-        let word = self.word.load(Acquire);
-        match word & 3 {
-            CLOSED | PROBING => Entered::Pass,
-            OPEN => self.take_probe(word),
-            _ => Entered::Shut,
-        }
-    }
-
     /// Whether a request would get in, without going in.
     pub(crate) fn would_admit(&self, now_ms: u64) -> bool {
         let word = self.word.load(Acquire);

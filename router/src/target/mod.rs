@@ -17,7 +17,7 @@ use std::sync::{
     },
 };
 
-use actix::Addr;
+use actix::{Addr, prelude::SendError};
 use serin_proto::metric::ActorKind;
 
 use crate::{
@@ -90,18 +90,21 @@ impl Handle {
     /// Tells the owner of a failure. What does not fit its mailbox is counted: the breaker is open
     /// by then anyway.
     pub(crate) fn failed(&self, failed: AttemptFailed, metrics: &Metrics) {
-        if let Some(actor) = self.actor.get()
-            && actor.try_send(failed).is_err()
-        {
-            metrics.process.dropped(ActorKind::Target);
-        }
+        let sent = self
+            .actor
+            .get()
+            .map_or(Ok(()), |actor| actor.try_send(failed));
+        count_lost(&sent, metrics);
     }
 
     /// Tells the owner that the probe's slot was taken. Its verdict counts even if this is lost.
-    pub(crate) fn probe_began(&self, at_ms: u64) {
-        if let Some(actor) = self.actor.get() {
-            let _ = actor.try_send(ProbeBegan { at_ms });
-        }
+    pub(crate) fn probe_began(&self, at_ms: u64, metrics: &Metrics) {
+        let began = ProbeBegan { at_ms };
+        let sent = self
+            .actor
+            .get()
+            .map_or(Ok(()), |actor| actor.try_send(began));
+        count_lost(&sent, metrics);
     }
 
     /// Tells the owner how its one probe ended. There is one at a time, so its queue stays bounded,
@@ -135,5 +138,12 @@ pub(crate) struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.handle.in_flight.fetch_sub(1, AcqRel);
+    }
+}
+
+/// A target that is gone has nobody to tell; only a full mailbox is a loss.
+fn count_lost<M>(sent: &Result<(), SendError<M>>, metrics: &Metrics) {
+    if matches!(sent, Err(SendError::Full(_))) {
+        metrics.process.dropped(ActorKind::Target);
     }
 }

@@ -324,10 +324,8 @@ fn of_process(metrics: &Metrics) -> Vec<Family> {
 }
 
 fn sum<S>(shards: &[S], counter: impl Fn(&S) -> &AtomicU64) -> u64 {
-    shards
-        .iter()
-        .map(|shard| counter(shard).load(Relaxed))
-        .sum()
+    let counts = shards.iter().map(|shard| counter(shard).load(Relaxed));
+    counts.fold(0, u64::saturating_add)
 }
 
 fn total<S, const N: usize>(shards: &[S], hist: impl Fn(&S) -> &Hist<N>) -> Total {

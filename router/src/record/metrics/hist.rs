@@ -38,7 +38,7 @@ impl<const N: usize> Hist<N> {
         for (sum, count) in total.counts.iter_mut().zip(&self.counts) {
             *sum += count.load(Relaxed);
         }
-        total.parts += self.sum.load(Relaxed);
+        total.parts = total.parts.saturating_add(self.sum.load(Relaxed));
     }
 }
 

@@ -14,7 +14,7 @@ mod target;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -124,6 +124,7 @@ impl Metrics {
         for ((route, target), known) in &mut catalogue.targets {
             if !targets(route, target) && known.retired_at.is_none() {
                 known.retired_at = Some(now);
+                known.metrics.weight.store(0, Relaxed);
             }
         }
     }

@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use super::*;
 
 /// The middle draw: no jitter.
+const HALF_OPEN: State = State::HalfOpen { until_ms: 2_000 };
+
 const MIDDLE: u64 = 500;
 
 const POLICY: Policy = Policy {
@@ -58,7 +60,6 @@ fn breaker(state: State) -> Breaker {
 #[test]
 fn state_after_each_event() {
     use Event::{Attempt, Probe, ProbeBegan};
-    use State::HalfOpen;
     let table = [
         // before        event                          at_ms   after
         (closed(0),      Attempt(HARD),                 0,      closed(1)),
@@ -76,18 +77,18 @@ fn state_after_each_event() {
         (open(2_000),    Attempt(Outcome::Success),     1_000,  open(2_000)),       // stragglers change nothing
         (open(2_000),    Attempt(HARD),                 1_000,  open(2_000)),
         (open(2_000),    Attempt(Outcome::HardDown),    1_000,  open(2_000)),
-        (open(2_000),    ProbeBegan,                    2_000,  HalfOpen),
+        (open(2_000),    ProbeBegan,                    2_000,  HALF_OPEN),
         (open(2_000),    Probe(Outcome::Success),       2_000,  closed(0)),         // `ProbeBegan` was lost
-        (HalfOpen,       Attempt(Outcome::Success),     2_000,  HalfOpen),
-        (HalfOpen,       Attempt(HARD),                 2_000,  HalfOpen),
-        (HalfOpen,       ProbeBegan,                    2_000,  HalfOpen),
-        (HalfOpen,       Probe(Outcome::Success),       2_000,  closed(0)),
-        (HalfOpen,       Probe(Outcome::CallerFault),   2_000,  closed(0)),         // the provider answered
-        (HalfOpen,       Probe(HARD),                   2_000,  open(4_000)),       // twice as long as before
-        (HalfOpen,       Probe(asked(5)),               2_000,  open(7_000)),
-        (HalfOpen,       Probe(Outcome::RatioOnly),     2_000,  open(4_000)),
-        (HalfOpen,       Probe(Outcome::HardDown),      2_000,  down(62_000)),
-        (HalfOpen,       Probe(Outcome::CallerLeft),    2_000,  HalfOpen),          // no verdict, slot is free
+        (HALF_OPEN,       Attempt(Outcome::Success),     2_000,  HALF_OPEN),
+        (HALF_OPEN,       Attempt(HARD),                 2_000,  HALF_OPEN),
+        (HALF_OPEN,       ProbeBegan,                    2_000,  HALF_OPEN),
+        (HALF_OPEN,       Probe(Outcome::Success),       2_000,  closed(0)),
+        (HALF_OPEN,       Probe(Outcome::CallerFault),   2_000,  closed(0)),         // the provider answered
+        (HALF_OPEN,       Probe(HARD),                   2_000,  open(4_000)),       // twice as long as before
+        (HALF_OPEN,       Probe(asked(5)),               2_000,  open(7_000)),
+        (HALF_OPEN,       Probe(Outcome::RatioOnly),     2_000,  open(4_000)),
+        (HALF_OPEN,       Probe(Outcome::HardDown),      2_000,  down(62_000)),
+        (HALF_OPEN,       Probe(Outcome::CallerLeft),    2_000,  HALF_OPEN),          // no verdict, slot is free
     ];
     for (before, event, at_ms, after) in table {
         let mut breaker = breaker(before);
@@ -101,7 +102,7 @@ fn state_after_each_event() {
 
 #[test]
 fn open_time_doubles_up_to_its_most_and_no_further() {
-    let mut breaker = breaker(State::HalfOpen);
+    let mut breaker = breaker(HALF_OPEN);
     let mut now_ms = 0;
     let mut times = Vec::new();
     for _ in 0..100 {
@@ -136,7 +137,7 @@ fn jitter_is_from_half_to_one_and_a_half() {
 #[test]
 fn trips_are_forgotten_only_after_being_closed_for_long_enough() {
     for (closed_for_ms, next_open_ms) in [(9_999, 2_000), (10_000, 1_000)] {
-        let mut breaker = breaker(State::HalfOpen);
+        let mut breaker = breaker(HALF_OPEN);
         breaker.after(Event::Probe(Outcome::Success), 5_000, MIDDLE);
         for _ in 0..5 {
             breaker.after(Event::Attempt(HARD), 5_000 + closed_for_ms, MIDDLE);
@@ -147,7 +148,7 @@ fn trips_are_forgotten_only_after_being_closed_for_long_enough() {
     let mut breaker = Breaker {
         last_open_for_ms: 50_000,
         trips: 6,
-        ..breaker(State::HalfOpen)
+        ..breaker(HALF_OPEN)
     };
     breaker.after(Event::Probe(Outcome::Success), 0, MIDDLE);
     breaker.after(Event::Attempt(Outcome::HardDown), 49_999, MIDDLE);
