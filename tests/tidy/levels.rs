@@ -45,6 +45,7 @@ const LEVELS: [(&str, u8); 43] = [
     ("provider/dialect/", 1),
     ("provider/sse", 1),
     ("provider/usage", 1),
+    ("provider/nesting", 1),
     ("provider/splice", 1),
     ("provider/content", 1),
     ("provider/failure", 1),

@@ -37,6 +37,8 @@ pub(crate) struct Running {
     first_token_after: Option<Duration>,
     slot: Option<Slot>,
     _place: Option<Place>,
+    /// Tried although its breaker was open: a failure is no news and lengthens nothing.
+    blameless: bool,
 }
 
 impl Running {
@@ -54,6 +56,15 @@ impl Running {
             first_token_after: None,
             slot,
             _place: place,
+            blameless: false,
+        }
+    }
+
+    /// The same attempt as a last resort.
+    pub(crate) fn blameless(self) -> Self {
+        Self {
+            blameless: true,
+            ..self
         }
     }
 }
@@ -218,6 +229,10 @@ impl Record {
         let Some(running) = self.running.as_mut() else {
             return;
         };
+        if running.blameless {
+            running.slot = None; // back to where it was, without a verdict
+            return;
+        }
         let (slot, sent_for) = (running.slot.take(), now.duration_since(running.started));
         // Only who says "not now" says for how long; a wait named with another failure is about limits.
         let asked = match failure {
@@ -228,13 +243,16 @@ impl Record {
         };
         let outcome = retry::after(failure).blame.outcome(Some(sent_for), asked);
         let at_ms = clock::since_start_ms(now);
-        let failed = AttemptFailed {
-            outcome,
-            at_ms,
-            draw: self.worker.draws.next(),
-        };
+        let draw = self.worker.draws.next();
         let Some(target) = self.running_target() else {
             return;
+        };
+        let successes = target.handle.successes();
+        let failed = AttemptFailed {
+            outcome,
+            successes,
+            at_ms,
+            draw,
         };
         match (slot, outcome) {
             // Nobody knows how the target is: the slot frees itself, the next request probes.

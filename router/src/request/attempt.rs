@@ -170,11 +170,17 @@ impl Attempts<'_> {
             place,
             which,
             entered,
+            last_resort,
         } = step;
         let Some(target) = self.target(index) else {
             return Err(Failure::Connect.into());
         };
-        record.attempt_began(Running::new(index, role, entered, (slot, place)));
+        let running = Running::new(index, role, entered, (slot, place));
+        record.attempt_began(if last_resort {
+            running.blameless()
+        } else {
+            running
+        });
         let stream = self.call.stream;
         let watch = self
             .deadline

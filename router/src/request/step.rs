@@ -32,6 +32,8 @@ pub(super) struct Step {
     pub(super) place: Option<Place>,
     pub(super) which: Use,
     pub(super) entered: Instant,
+    /// No target would have let us in: a failure here says nothing new.
+    pub(super) last_resort: bool,
 }
 
 impl Attempts<'_> {
@@ -53,6 +55,7 @@ impl Attempts<'_> {
                         place,
                         which,
                         entered,
+                        last_resort: false,
                     });
                 }
                 Err(ending) if role == Role::First => {
@@ -77,6 +80,7 @@ impl Attempts<'_> {
             place,
             which,
             entered,
+            last_resort: false,
         })
     }
 
@@ -101,7 +105,7 @@ impl Attempts<'_> {
         if target.handle.gate.is_shut() {
             return Err(Rejection::UpstreamAuthFailed);
         }
-        // No probe: the breaker's own time has not come, and this attempt shall not lengthen it.
+        let slot = target.handle.gate.take_probe_early();
         let place = target.handle.take_place(u32::MAX);
         let role = if index == assigned.target {
             Role::Retry
@@ -111,10 +115,11 @@ impl Attempts<'_> {
         Ok(Step {
             target: index,
             role,
-            slot: None,
+            slot,
             place,
             which: Use::Kept,
             entered,
+            last_resort: true,
         })
     }
 

@@ -35,6 +35,8 @@ const CREDENTIAL_EVERY: Duration = Duration::from_secs(1);
 #[rtype(result = "()")]
 pub(crate) struct AttemptFailed {
     pub(crate) outcome: Outcome,
+    /// Successes there were when it failed: read later, they would count as having come before.
+    pub(crate) successes: u64,
     /// When, in milliseconds since the process started.
     pub(crate) at_ms: u64,
     /// For the jitter of the open time.
@@ -104,9 +106,8 @@ impl Target {
 
     /// The breaker hears of the successes since the last failure, then of this one.
     fn after(&mut self, failed: &AttemptFailed) {
-        let successes = self.handle.successes();
-        if successes != self.successes_seen {
-            self.successes_seen = successes;
+        if failed.successes != self.successes_seen {
+            self.successes_seen = failed.successes;
             self.breaker
                 .after(Event::Attempt(Outcome::Success), failed.at_ms, failed.draw);
         }

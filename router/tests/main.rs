@@ -1,0 +1,40 @@
+//! The router in process: real sockets, real workers, a provider that follows a script.
+//!
+//! Each story is told from up to three sides: what the caller read, what the provider's journal
+//! noted, what `/metrics` counted. Waiting is for a condition, with a deadline (`wait.rs`).
+//!
+//! | file | promises about |
+//! |---|---|
+//! | `path` | one good request, headers, what reaches the provider |
+//! | `streaming` | streams: what may differ, what ends them |
+//! | `fallback`, `failures` | each failure before the first content, with another target and without |
+//! | `breaker` | when a target is left alone, and how it comes back |
+//! | `full` | `maxConcurrency`, retries and their budget |
+//! | `reload` | changes of documents under load |
+//! | `canary` | arms, samples |
+//! | `leaving` | callers who hang up |
+//! | `drain` | a router that stops |
+//! | `metrics` | which series exist, and that callers cannot add any |
+//! | `hostile`, `framing` | requests that are none |
+//! | `log` | the access lines |
+//!
+//! Not here: the binary, files and signals (`tests/story`).
+
+mod breaker;
+mod canary;
+mod client;
+mod drain;
+mod failures;
+mod fallback;
+mod framing;
+mod full;
+mod hostile;
+mod leaving;
+mod log;
+mod metrics;
+mod path;
+mod reload;
+mod scrape;
+mod stage;
+mod streaming;
+mod wait;
