@@ -11,7 +11,7 @@ use crate::tree::File;
 
 /// A file, or with a closing slash a folder, and its level. `target/` and `provider/` hold owners
 /// beside pure rules: there every file says which it is.
-const LEVELS: [(&str, u8); 43] = [
+const LEVELS: [(&str, u8); 44] = [
     ("lib", 4),
     ("server", 4),
     ("admin", 4),
