@@ -255,7 +255,7 @@ async fn refused(mut incoming: Incoming, mut timer: Timer) -> Unanswered {
             .and_then(|value| value.to_str().ok())
     };
     let retry_after = retry::retry_after(text, now_ms);
-    let headers = passed(&incoming, &[CONTENT_TYPE, RETRY_AFTER]);
+    let headers = passed(&incoming, &[CONTENT_TYPE, CONTENT_ENCODING, RETRY_AFTER]);
     let mut body = BytesMut::new();
     // What cannot be read of an error's body is not missed.
     while let Ok(Some(chunk)) = next(&mut incoming.body, &mut timer).await {
