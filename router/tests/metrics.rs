@@ -202,8 +202,16 @@ fn known_series_exist_at_0_before_the_first_request() {
             "{name}"
         );
     }
-    let weight = |target| scrape.sum("serin_target_weight_ratio", &[("target", target)]);
-    assert_eq!((weight("a"), weight("b")), (1.0, 0.0));
+    let weight = |target| {
+        stage
+            .scrape()
+            .sum("serin_target_weight_ratio", &[("target", target)])
+    };
+    eventually(
+        "their weights",
+        || (weight("a"), weight("b")),
+        |seen| *seen == (1.0, 0.0),
+    );
 }
 
 #[test]

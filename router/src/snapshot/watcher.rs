@@ -127,10 +127,12 @@ impl Watcher {
     }
 
     fn own(&self, owned: Owned) {
+        // Here and not by its owner, who begins in its own time: the series exist at 0 before the
+        // snapshot that names them serves.
+        owned.handle.metrics.arms[owned.arm as usize].store(true, Relaxed);
         let renewed = Renewed {
             policy: owned.policy,
             weight: owned.weight,
-            arm: owned.arm,
             credential: Arc::clone(&owned.provider.credential),
         };
         match owned.handle.actor() {

@@ -10,10 +10,7 @@ use std::{
 };
 
 use actix::{Actor, AsyncContext as _, Context, Handler, Message};
-use serin_proto::{
-    metric::{Arm, BreakerState},
-    unit::Share,
-};
+use serin_proto::{metric::BreakerState, unit::Share};
 
 use super::{
     Handle,
@@ -64,7 +61,6 @@ pub(crate) enum ProbeEnded {
 pub(crate) struct Renewed {
     pub(crate) policy: Policy,
     pub(crate) weight: Share,
-    pub(crate) arm: Arm,
     pub(crate) credential: Arc<Credential>,
 }
 
@@ -89,10 +85,8 @@ impl Target {
         let Renewed {
             policy,
             weight,
-            arm,
             credential,
         } = renewed;
-        handle.metrics.arms[arm as usize].store(true, Relaxed);
         let breaker = Breaker::new(policy, clock::since_start_ms(clock::now()));
         Self {
             handle,
@@ -217,7 +211,6 @@ impl Handler<Renewed> for Target {
     type Result = ();
 
     fn handle(&mut self, renewed: Renewed, _: &mut Self::Context) {
-        self.handle.metrics.arms[renewed.arm as usize].store(true, Relaxed);
         if !Arc::ptr_eq(&self.credential, &renewed.credential) {
             // What the old credential was refused for says nothing of the new one.
             self.breaker = Breaker::new(renewed.policy, clock::since_start_ms(clock::now()));
