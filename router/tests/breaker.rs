@@ -20,7 +20,7 @@ const LONG: &str =
 /// Open for so short that a probe is let through at once.
 const SHORT: &str = ", breaker: {openFor: 50ms, maxOpenFor: 50ms}";
 
-fn state(stage: &Stage, route: &str, target: &str) -> String {
+pub(crate) fn state(stage: &Stage, route: &str, target: &str) -> String {
     let of = [("route", route), ("target", target)];
     let scrape = stage.scrape();
     let states = scrape
@@ -32,7 +32,7 @@ fn state(stage: &Stage, route: &str, target: &str) -> String {
         .join("+")
 }
 
-fn becomes(stage: &Stage, route: &str, expected: &str) {
+pub(crate) fn becomes(stage: &Stage, route: &str, expected: &str) {
     let promise = format!("the breaker of {route} is {expected}");
     eventually(
         &promise,
@@ -41,7 +41,7 @@ fn becomes(stage: &Stage, route: &str, expected: &str) {
     );
 }
 
-fn script(stage: &Stage, text: &str) {
+pub(crate) fn script(stage: &Stage, text: &str) {
     let script = Script::parse(&format!("---\n{text}")).expect("a script");
     stage.simulator.set_script(script).expect("a script");
 }
@@ -184,7 +184,7 @@ fn an_open_target_is_not_tried_and_still_charged() {
 }
 
 /// Opens the breaker of target `a`, whose model always fails.
-fn opened(stage: &Stage) {
+pub(crate) fn opened(stage: &Stage) {
     for _ in 0..5 {
         stage.ask(&Request::chat("chat"));
     }

@@ -1,7 +1,7 @@
 //! Limits of what is tried: places at a target, retries and their budget.
 
 use crate::{
-    client::Request,
+    client::{Connection, Request},
     stage::{Stage, alone, pair},
     wait::eventually,
 };
@@ -13,7 +13,7 @@ fn one_place(route: &str) -> String {
 }
 
 /// One stream that keeps the only place of target `a`.
-fn occupied(stage: &Stage) -> crate::client::Connection {
+fn occupied(stage: &Stage) -> Connection {
     let mut connection = stage.begin(&Request::stream("chat"));
     assert_eq!(connection.head().expect("a head").status, 200);
     connection
@@ -126,4 +126,31 @@ fn retries_stay_within_their_budget_however_bad_the_day() {
     eventually("they are counted", retries, |seen| {
         *seen == ["a http_5xx=9"]
     });
+}
+
+#[test]
+fn a_full_target_is_no_last_resort_either() {
+    let both = pair("chat", ", whenAllOpen: tryLeastBad").replace("model: b}", "model: chat}");
+    let both = both.replace("model: chat}", "model: chat, maxConcurrency: 1}");
+    let one = one_place(&alone("chat", ", whenAllOpen: tryLeastBad"));
+    for (route, places) in [(one, 1), (both, 2)] {
+        let stage = Stage::new(STALLED, &route);
+        let running: Vec<_> = (0..places).map(|_| occupied(&stage)).collect();
+        for request in [Request::chat("chat"), Request::stream("chat")] {
+            let answer = stage.ask(&request);
+            let told = (answer.status, &*answer.code());
+            assert_eq!(told, (503, "overloaded"), "{answer:?}");
+            assert_eq!(answer.header("retry-after"), Some("1"));
+            assert_eq!(answer.header("x-should-retry"), None);
+            assert_eq!(answer.header("x-serin-attempts"), Some("0"));
+        }
+        assert_eq!(
+            stage.received("chat").len(),
+            places,
+            "no more than it takes"
+        );
+        running.into_iter().for_each(Connection::leave);
+        stage.at_rest("chat");
+        occupied(&stage).leave();
+    }
 }

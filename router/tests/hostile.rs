@@ -293,3 +293,51 @@ fn bodies_together_have_a_limit_too() {
     let status = || stage.ask(&Request::chat("chat")).status;
     eventually("there is room again", status, |status| *status == 200);
 }
+
+#[test]
+fn what_is_only_announced_takes_no_room_from_others() {
+    let stage = stage();
+    let request = Request::post(CHAT, vec![b' '; BODY_BYTES_MAX]).header("expect", "100-continue");
+    let bytes = request.bytes();
+    let (head, body) = bytes.split_at(bytes.len() - BODY_BYTES_MAX);
+    let begin = |_| {
+        let mut connection = Connection::open(stage.traffic);
+        connection.send(head).expect("a head can be written");
+        // Said when its body is about to be read.
+        let interim = connection.any_head().expect("an interim answer");
+        assert_eq!(interim.status, 100);
+        connection.send(&body[..1]).expect("and one byte");
+        connection
+    };
+    let slow: Vec<Connection> = (0..12).map(begin).collect();
+    for _ in 0..10 {
+        assert_eq!(stage.ask(&Request::chat("chat")).status, 200);
+    }
+    assert!(
+        !slow.iter().any(Connection::has_answer),
+        "they are waited for"
+    );
+    slow.into_iter().for_each(Connection::leave);
+}
+
+#[test]
+fn a_key_that_may_not_use_a_route_is_counted_at_that_route() {
+    let stage = stage();
+    for request in [Request::chat("other"), Request::stream("other")] {
+        assert_eq!(stage.ask(&request.key(Some(NARROW))).status, 403);
+    }
+    let labels = ["operation", "stream", "code"];
+    let counted = || {
+        stage
+            .scrape()
+            .told("serin_requests_total", "other", &labels)
+    };
+    let expected = ["chat false 403=1", "chat true 403=1"];
+    eventually("counted there", counted, |seen| *seen == expected);
+    let unmatched = stage
+        .scrape()
+        .told("serin_requests_total", "_unmatched", &labels);
+    assert_eq!(unmatched, [""; 0]);
+    stage.counts("other", &[]);
+    stage.at_rest("other");
+}

@@ -8,7 +8,10 @@
 //! | `path` | one good request, headers, what reaches the provider |
 //! | `streaming` | streams: what may differ, what ends them |
 //! | `fallback`, `failures` | each failure before the first content, with another target and without |
-//! | `breaker` | when a target is left alone, and how it comes back |
+//! | `breaker`, `comeback` | when a target is left alone, and how it comes back |
+//! | `operations` | what an operation has: streams or none, a terminator or none |
+//! | `large` | JSON answers that are not held: whether they are whole, what they used |
+//! | `tokens` | what is counted when a provider says nothing, or nonsense |
 //! | `full` | `maxConcurrency`, retries and their budget |
 //! | `reload` | changes of documents under load |
 //! | `canary` | arms, samples |
@@ -23,18 +26,22 @@
 mod breaker;
 mod canary;
 mod client;
+mod comeback;
 mod drain;
 mod failures;
 mod fallback;
 mod framing;
 mod full;
 mod hostile;
+mod large;
 mod leaving;
 mod log;
 mod metrics;
+mod operations;
 mod path;
 mod reload;
 mod scrape;
 mod stage;
 mod streaming;
+mod tokens;
 mod wait;

@@ -199,3 +199,26 @@ fn what_the_store_refuses_changes_nothing_and_is_told() {
     stage.apply(&alone("chat", ", timeouts: {idle: 9s}"));
     assert_eq!(gauge("serin_config_rejected_documents"), 0.0);
 }
+
+#[test]
+fn a_refused_change_that_was_taken_back_is_no_longer_told() {
+    let stage = Stage::new("{}", &alone("chat", ""));
+    let fault = Fault {
+        file: None,
+        line: None,
+        column: None,
+        pointer: "/routes/0".to_owned(),
+        code: "made_up",
+        message: "no good".to_owned(),
+    };
+    let rejected = || stage.scrape().sum("serin_config_rejected_documents", &[]);
+    for _ in 0..2 {
+        stage.tell(Event::Refused(vec![fault.clone()]));
+        eventually("it is told", rejected, |rejected| *rejected == 1.0);
+        stage.tell(Event::Progress);
+        eventually("it is not any more", rejected, |rejected| *rejected == 0.0);
+    }
+    let scrape = stage.scrape();
+    assert_eq!(scrape.sum("serin_config_revision", &[]), 1.0);
+    assert_eq!(stage.ask(&Request::chat("chat")).status, 200);
+}

@@ -194,6 +194,16 @@ impl Stage {
         revision
     }
 
+    /// Other words in the `providers:` list, from the next documents on.
+    pub(crate) fn rewrite_providers(&mut self, from: &str, to: &str) {
+        assert!(
+            self.providers.contains(from),
+            "no {from} in {}",
+            self.providers
+        );
+        self.providers = self.providers.replace(from, to);
+    }
+
     /// Replaces the routes.
     pub(crate) fn send(&self, routes: &str) -> u64 {
         let mut known = self.listing.lock().unwrap_or_else(PoisonError::into_inner);

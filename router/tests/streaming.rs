@@ -358,3 +358,42 @@ fn a_large_plain_answer_that_breaks_off_is_cut_and_never_looks_whole() {
     assert!(stage.received("b").is_empty());
     stage.counts("chat", &["first a stable truncated=1"]);
 }
+
+#[test]
+fn every_broken_stream_ends_with_its_error_event_one_after_the_other() {
+    let text = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9999\r\n\r\n\
+                data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n\
+                data: {\"error\":{\"message\":\"down\",\"code\":\"engine_down\"}}\n\n";
+    // In one read with the first content and with the connection left open, or later, or not at all.
+    let script = json!({"models": {
+        "at-once": {"raw": {"text": text, "how": "hold"}},
+        "later": {"errorInStream": {"afterEvents": 4, "code": "engine_down"}},
+        "ours": {"cut": {"afterEvents": 4}},
+    }});
+    let rows = [
+        ("at-once", "engine_down"),
+        ("later", "engine_down"),
+        ("ours", "upstream_error"),
+    ];
+    let routes: String = rows.iter().map(|row| alone(row.0, "")).collect();
+    let stage = Stage::new(&script.to_string(), &routes);
+    for (route, code) in rows.repeat(2) {
+        let answer = stage.ask(&Request::stream(route));
+        let mut events = answer.events();
+        let last = events.pop().expect("an event");
+        assert_eq!(error_code(&last), json!(code), "{route}: {}", answer.text());
+        assert!(!answer.whole && !events.is_empty(), "{route}");
+        assert!(
+            events.iter().all(|event| error_code(event).is_null()),
+            "{route}"
+        );
+    }
+    for (route, code) in rows {
+        let reason = if code == "engine_down" {
+            "stream_error"
+        } else {
+            "truncated"
+        };
+        stage.counts(route, &[&format!("first a stable {reason}=2")]);
+    }
+}

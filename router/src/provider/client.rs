@@ -19,8 +19,8 @@ use actix_http::{Payload, error::ParseError};
 use actix_web::{
     body::{BodySize, MessageBody},
     http::{
-        Method, StatusCode, Uri,
-        header::{HeaderMap, HeaderName, HeaderValue},
+        Method, StatusCode, Uri, Version,
+        header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING},
     },
 };
 use awc::{
@@ -141,6 +141,16 @@ impl Incoming {
 
     pub(crate) fn headers(&self) -> &HeaderMap {
         self.head.headers()
+    }
+
+    /// An HTTP/1.1 answer that names neither a length nor chunks lasts until its connection closes.
+    /// awc takes it for empty instead, so there is nothing to relay.
+    pub(crate) fn is_unframed(&self) -> bool {
+        let names = |name| self.headers().contains_key(name);
+        self.head.version() == Version::HTTP_11
+            && self.status() != StatusCode::NO_CONTENT
+            && !names(CONTENT_LENGTH)
+            && !names(TRANSFER_ENCODING)
     }
 }
 

@@ -132,6 +132,9 @@ pub(crate) async fn first_content(
     {
         return Err(Failure::BadResponse("content-encoding").into());
     }
+    if incoming.is_unframed() {
+        return Err(Failure::BadResponse("neither length nor chunks").into());
+    }
     let kind = kind_of(&incoming);
     let speaks_events = expected.stream && kind == Kind::Events;
     let strict = matches!(

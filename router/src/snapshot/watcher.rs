@@ -53,8 +53,9 @@ impl Watcher {
     fn take(&mut self, event: Event) {
         match event {
             Event::Reset(listing) => {
-                self.apply(&listing);
-                self.progressed();
+                if self.apply(&listing) {
+                    self.progressed();
+                }
             }
             Event::Progress => self.progressed(),
             Event::Refused(faults) => self.refused(&faults),
@@ -68,14 +69,15 @@ impl Watcher {
         }
     }
 
-    fn apply(&mut self, listing: &Listing) {
+    /// `false`: the listing cannot be read at all, and what was applied last goes on serving.
+    fn apply(&mut self, listing: &Listing) -> bool {
         let began = clock::now();
         let documents = match parse(&listing.entries) {
             Ok(documents) => documents,
             Err(why) => {
                 self.metrics().applied(Applied::Rejected);
                 tracing::error!(revision = %listing.revision, why, "documents refused");
-                return;
+                return false;
             }
         };
         let previous = self.shared.snapshot.load();
@@ -100,6 +102,7 @@ impl Watcher {
         metrics.applied(Applied::Ok);
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(revision = %listing.revision, routes, targets, took_ms, "snapshot applied");
+        true
     }
 
     /// Owners first, then the swap, then the farewell.
