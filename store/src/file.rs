@@ -203,3 +203,6 @@ fn lines(faults: &[Fault]) -> String {
         .collect::<Vec<_>>()
         .join("\n")
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,7 +79,8 @@ struct Source {
     path: PathBuf,
     networks: Option<Networks>,
     feed: Feed,
-    seen: Option<Look>,
+    /// What the last look found, a path without a file included; `None` before the first look.
+    seen: Option<Option<Look>>,
     listing: Listing,
     /// The settings this process started with.
     server: Option<v1::Server>,
@@ -115,10 +116,10 @@ impl Source {
 
     fn look(&mut self, forced: bool) -> Option<Event> {
         let look = look_at(&self.path);
-        if look == self.seen && !forced {
+        if self.seen == Some(look) && !forced {
             return None;
         }
-        self.seen = look;
+        self.seen = Some(look);
         match read(&self.path, self.networks.as_ref()) {
             Ok(version) => {
                 self.valid = true;
