@@ -1,3 +1,5 @@
+//! What a file promises its followers: every version, no half ones, no secret in the clear.
+
 use std::{
     fs,
     path::{Path, PathBuf},
