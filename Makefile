@@ -3,15 +3,15 @@
 .PHONY: run test build check tools bench golden
 TOOLS := $(CURDIR)/.tools/bin
 
-run: # the demo: a simulated provider, a router, and a curl to paste
+run: $(TOOLS)/protox # the demo: a simulated provider, a router, and a curl to paste
 	cargo run --locked -- demo
 
-test: # installs what the tests need, then runs all of them
+test: tools # installs what the tests need, then runs all of them
 	./tests/install.sh
 	cargo build --locked --workspace
 	cargo test --locked --workspace
 
-build: # the release binary: $CARGO_TARGET_DIR/release/serin
+build: $(TOOLS)/protox # the release binary: $CARGO_TARGET_DIR/release/serin
 	cargo build --locked --release
 
 check: tools # everything about a change that is not a test: format, lints, walls, docs, dependencies
@@ -19,12 +19,19 @@ check: tools # everything about a change that is not a test: format, lints, wall
 	cargo test --locked --workspace --test tidy && RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 	PATH="$(TOOLS):$$PATH" .ci/deny
 
-tools: $(TOOLS)/cargo-deny # pinned tools, kept in .tools/
+tools: $(TOOLS)/cargo-deny $(TOOLS)/protox $(TOOLS)/etcd # pinned tools, kept in .tools/
 
 $(TOOLS)/cargo-deny:
 	cargo install cargo-deny --version 0.20.2 --locked --root .tools
 
-bench: build # CPU and latency against nginx on this machine: make bench ARGS="--scenario json --seconds 3"
+$(TOOLS)/protox: # serves as protoc for the build script of etcd-client
+	cargo install protox --version 0.10.0 --features bin --locked --root .tools
+
+$(TOOLS)/etcd: tools/etcd/go.mod # etcd, etcdctl, etcdutl
+	cd tools/etcd && GOFLAGS=-mod=readonly GOBIN="$(TOOLS)" go install tool
+	mv "$(TOOLS)/server" "$(TOOLS)/etcd" && touch "$(TOOLS)/etcd"
+
+bench: build tools # CPU and latency against nginx, and how fast routers follow: make bench ARGS="--scenario json"
 	cargo bench --locked -p serin-tests --bench relay -- $(ARGS)
 
 golden: # rewrites the golden files; read the difference before you commit it

@@ -6,7 +6,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 5] = ["provider", "route", "key", "rollout", "settings"];
+const FILES: [&str; 6] = ["provider", "route", "key", "rollout", "settings", "token"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let protos: Vec<String> = FILES

@@ -1,8 +1,12 @@
 //! What may be written on the command line. Every flag has an environment twin.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+pub(crate) mod remote;
 
-use clap::{Args as Flags, Parser, Subcommand, ValueEnum};
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args as Flags, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+
+use crate::store_address::StoreAddress;
 
 /// A gateway for LLMs that treats a change of model like a change of software.
 #[derive(Debug, Parser)]
@@ -14,29 +18,31 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Everything in one process, configured by a file that is followed.
+    /// Everything in one process, with an embedded store.
     Up(Up),
     /// The data plane alone.
     Router(Router),
+    /// The control plane alone.
+    ControlPlane(ControlPlane),
     /// A provider that follows a script.
     Simulate(Simulate),
     /// Every fault of document files, with file:line:column.
     Validate(Validate),
     /// No key, no file: two simulated models behind one route.
     Demo(Demo),
+    #[command(flatten)]
+    Remote(remote::Verb),
+    /// Prints a shell's completions.
+    Completion(Completion),
 }
 
 #[derive(Debug, Flags)]
 pub(crate) struct Up {
-    /// Settings and documents.
-    #[arg(
-        long,
-        env = "SERIN_CONFIG",
-        default_value = "serin.yaml",
-        value_name = "FILE"
-    )]
-    pub(crate) config: PathBuf,
-    /// Where an embedded store would live. Accepted; nothing is stored yet.
+    /// Settings, and documents applied at start, on change and on SIGHUP. Without it, and without a
+    /// ./serin.yaml: default settings and whatever the store holds.
+    #[arg(long, env = "SERIN_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where the embedded store lives.
     #[arg(
         long,
         env = "SERIN_DATA_DIR",
@@ -45,24 +51,64 @@ pub(crate) struct Up {
     )]
     pub(crate) data_dir: PathBuf,
     #[command(flatten)]
-    pub(crate) server: ServerFlags,
+    pub(crate) common: ServerFlags,
+    #[command(flatten)]
+    pub(crate) control_plane: ControlPlaneFlags,
+    #[command(flatten)]
+    pub(crate) router: RouterFlags,
 }
 
 #[derive(Debug, Flags)]
 pub(crate) struct Router {
-    /// Where documents come from: file:PATH.
+    /// Where documents come from: etcd://HOST:PORT[,HOST:PORT…] or file:PATH.
     #[arg(long, env = "SERIN_STORE", value_name = "STORE")]
-    pub(crate) store: Store,
+    pub(crate) store: StoreAddress,
     /// Settings, if they are not in the store's own file.
     #[arg(long, env = "SERIN_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Folder for the last good snapshot, from which it serves when it starts without the store.
+    #[arg(long, env = "SERIN_STATE_DIR", value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Name under which it announces itself (the host's name).
+    #[arg(long, env = "SERIN_ID", value_name = "NAME")]
+    pub(crate) id: Option<String>,
     #[command(flatten)]
-    pub(crate) server: ServerFlags,
+    pub(crate) common: ServerFlags,
+    #[command(flatten)]
+    pub(crate) router: RouterFlags,
 }
 
-/// Settings that flags may override.
+#[derive(Debug, Flags)]
+pub(crate) struct ControlPlane {
+    /// The cluster's store: etcd://HOST:PORT[,HOST:PORT…].
+    #[arg(long, env = "SERIN_STORE", value_name = "STORE")]
+    pub(crate) store: StoreAddress,
+    /// Settings.
+    #[arg(long, env = "SERIN_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) common: ServerFlags,
+    #[command(flatten)]
+    pub(crate) control_plane: ControlPlaneFlags,
+}
+
+/// Settings of every server that flags may override.
 #[derive(Debug, Default, Flags)]
 pub(crate) struct ServerFlags {
+    /// Form of the log on stderr.
+    #[arg(long, env = "SERIN_LOG_FORMAT", value_name = "WORD")]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Least level that is logged.
+    #[arg(long, env = "SERIN_LOG_LEVEL", value_name = "WORD")]
+    pub(crate) log_level: Option<LogLevel>,
+    /// Set in the container image: listeners bind 0.0.0.0 unless told otherwise.
+    #[arg(long, env = "SERIN_CONTAINER", hide = true, value_parser = FalseyValueParser::new())]
+    pub(crate) container: bool,
+}
+
+/// Settings of a router that flags may override.
+#[derive(Debug, Default, Flags)]
+pub(crate) struct RouterFlags {
     /// Address of the traffic listener (127.0.0.1:8080).
     #[arg(long, env = "SERIN_LISTEN", value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
@@ -75,15 +121,17 @@ pub(crate) struct ServerFlags {
     /// Whether callers need a key.
     #[arg(long, env = "SERIN_AUTH", value_name = "WORD")]
     pub(crate) auth: Option<AuthWord>,
-    /// Form of the log on stderr.
-    #[arg(long, env = "SERIN_LOG_FORMAT", value_name = "WORD")]
-    pub(crate) log_format: Option<LogFormat>,
-    /// Least level that is logged.
-    #[arg(long, env = "SERIN_LOG_LEVEL", value_name = "WORD")]
-    pub(crate) log_level: Option<LogLevel>,
-    /// Set in the container image: listeners bind 0.0.0.0 unless told otherwise.
-    #[arg(long, env = "SERIN_CONTAINER", hide = true, num_args = 0..=1, default_missing_value = "1")]
-    pub(crate) container: Option<String>,
+}
+
+/// Settings of a control plane that flags may override.
+#[derive(Debug, Default, Flags)]
+pub(crate) struct ControlPlaneFlags {
+    /// Address of the REST API (127.0.0.1:8090).
+    #[arg(long, env = "SERIN_API_LISTEN", value_name = "ADDRESS")]
+    pub(crate) api_listen: Option<SocketAddr>,
+    /// Address of the gRPC API (127.0.0.1:8091).
+    #[arg(long, env = "SERIN_GRPC_LISTEN", value_name = "ADDRESS")]
+    pub(crate) grpc_listen: Option<SocketAddr>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -112,6 +160,7 @@ pub(crate) struct Simulate {
     /// What it says and how it fails; JSON or YAML. Without: a short answer to everything.
     #[arg(long, env = "SERIN_SCRIPT", value_name = "FILE")]
     pub(crate) script: Option<PathBuf>,
+    /// Address of its listener.
     #[arg(
         long,
         env = "SERIN_LISTEN",
@@ -123,6 +172,7 @@ pub(crate) struct Simulate {
 
 #[derive(Debug, Flags)]
 pub(crate) struct Validate {
+    /// Documents files, each a whole by itself.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 }
@@ -155,20 +205,19 @@ pub(crate) struct Demo {
     pub(crate) simulator_listen: SocketAddr,
 }
 
-/// Where documents come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Store {
-    File(PathBuf),
+#[derive(Debug, Flags)]
+pub(crate) struct Completion {
+    /// Which shell.
+    pub(crate) shell: Shell,
 }
 
-impl FromStr for Store {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
-            Some(("etcd", _)) => Err("etcd is not built yet: use file:PATH".to_owned()),
-            _ => Err("write file:PATH".to_owned()),
-        }
-    }
+/// Shells that completions are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
 }
+
+#[cfg(test)]
+mod tests;

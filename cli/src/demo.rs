@@ -5,17 +5,20 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use ring::rand::{SecureRandom as _, SystemRandom};
 use serin_proto::v1;
 use serin_router::{Listeners, settings::AccessLog};
 use serin_simulator::{Model, Script, Simulator};
-use serin_store::{Follower, file, watch::Event};
+use serin_store::{
+    Follower, file,
+    watch::{self, Event},
+};
 
 use crate::{
-    args::{Demo, ServerFlags},
+    args::{Demo, RouterFlags, ServerFlags},
     exit::Failed,
-    logging, settings,
+    logging,
+    secret::{self, KEY_PREFIX, Made},
+    settings,
     signals::Stop,
 };
 
@@ -25,22 +28,22 @@ const ROUTE: &str = "chat";
 /// Runs until it is told to stop.
 pub(crate) fn demo(demo: &Demo) -> Result<(), Failed> {
     logging::quiet();
-    let secret = made_secret()?;
+    let Made { secret, sha256 } = secret::make(KEY_PREFIX, "demo")?;
     let system = actix_rt::System::new();
     system.block_on(async {
         let simulator = Simulator::start(demo.simulator_listen, script())
             .await
             .map_err(|error| taken(demo.simulator_listen, &error, "--simulator-listen"))?;
-        let text = documents(simulator.addr(), &secret);
+        let text = documents(simulator.addr(), &sha256);
         let version = file::read_text("demo", &text, None)
             .map_err(|unusable| Failed::because(unusable.to_string()))?;
         let server = version.file.server.clone().unwrap_or_default();
-        let flags = ServerFlags {
+        let flags = RouterFlags {
             listen: Some(demo.listen),
             admin_listen: Some(demo.admin_listen),
-            ..ServerFlags::default()
+            ..RouterFlags::default()
         };
-        let mut settings = settings::router(&server, &flags)?;
+        let mut settings = settings::router(&server, &flags, &ServerFlags::default())?;
         settings.access_log = AccessLog::Off;
         let listeners =
             Listeners::bind(&settings).map_err(|taken| Failed::because(taken.to_string()))?;
@@ -117,13 +120,7 @@ fn script() -> Script {
         .with("candidate-1", model(80, 90.0))
 }
 
-fn documents(simulator: SocketAddr, secret: &str) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, secret.as_bytes());
-    let sha256: String = digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+fn documents(simulator: SocketAddr, sha256: &str) -> String {
     format!(
         "server:\n  allowedNetworks: [127.0.0.0/8]\n  auth: required\n  drain: {{grace: 0s}}\n\
          providers:\n  - name: simulated\n    dialect: simulated\n    baseUrl: http://{simulator}/v1\n\
@@ -137,21 +134,12 @@ fn documents(simulator: SocketAddr, secret: &str) -> String {
 
 /// Documents that never change.
 async fn fixed(file: &v1::File) -> Follower {
-    let (feed, follower) = serin_store::follow();
+    let (feed, watch) = watch::channel();
     let listing = file::listing(file, serin_proto::unit::Revision(1), None);
     feed.send(Event::Reset(listing)).await;
     // Kept open: a source that ends would be reported as lost.
     actix_rt::spawn(async move { feed.closed().await });
-    follower
-}
-
-/// `sk-serin-<id>-<43 characters>`: 256 random bits under a prefix that leak scanners can find.
-fn made_secret() -> Result<String, Failed> {
-    let mut bytes = [0; 32];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| Failed::because("the operating system gave no random bytes"))?;
-    Ok(format!("sk-serin-demo-{}", URL_SAFE_NO_PAD.encode(bytes)))
+    Follower::of_stream(watch)
 }
 
 fn taken(address: SocketAddr, error: &std::io::Error, flag: &str) -> Failed {

@@ -1,32 +1,53 @@
 //! How a command ends: an exit code, and for people one clear message on stderr.
+//!
+//! 0 ok · 1 error · 2 usage (clap ends the process itself) · 3 conflict · 4 not found · 6 timed out
 
 use std::process::ExitCode;
 
-/// Why a command did not succeed.
+/// Why a command did not succeed. Each message says what is wrong and the way out.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failed {
-    /// The message says what is wrong and the way out.
     #[error("{0}")]
     Error(String),
     /// Everything that is to be said has been said on stdout.
     #[error("")]
     Said,
+    /// What was written down can be read and cannot be meant.
+    #[error("{0}")]
+    Usage(String),
+    /// Somebody else was faster, or the present state forbids it.
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{0}")]
+    TimedOut(String),
 }
 
 impl Failed {
     pub(crate) fn because(message: impl Into<String>) -> Self {
         Self::Error(message.into())
     }
-}
 
-/// 0 ok · 1 error. (Usage errors are 2: clap ends the process itself.)
-pub(crate) fn code(done: Result<(), Failed>) -> ExitCode {
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failed::Said) => ExitCode::FAILURE,
-        Err(Failed::Error(message)) => {
-            eprintln!("serin: {message}");
-            ExitCode::FAILURE
+    fn number(&self) -> u8 {
+        match self {
+            Self::Error(_) | Self::Said => 1,
+            Self::Usage(_) => 2,
+            Self::Conflict(_) => 3,
+            Self::NotFound(_) => 4,
+            Self::TimedOut(_) => 6,
         }
     }
+}
+
+/// Says what is to be said, and gives the number.
+pub(crate) fn code(done: Result<(), Failed>) -> ExitCode {
+    let Err(failed) = done else {
+        return ExitCode::SUCCESS;
+    };
+    let message = failed.to_string();
+    if !message.is_empty() {
+        eprintln!("serin: {message}");
+    }
+    ExitCode::from(failed.number())
 }

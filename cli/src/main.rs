@@ -1,13 +1,25 @@
 //! `serin`: one binary. Arguments in, one match, an exit code out.
 
 mod args;
+mod bundle;
+mod client;
+mod clock;
+mod completion;
+mod control_plane;
 mod demo;
 mod exit;
 mod logging;
+mod output;
 mod router;
+mod runtime;
+mod secret;
 mod settings;
 mod signals;
 mod simulate;
+mod store_address;
+mod traffic_words;
+mod tree;
+mod up;
 mod validate;
 
 use std::process::ExitCode;
@@ -22,11 +34,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let args = Args::parse();
     let done = match &args.command {
-        Command::Up(up) => router::up(up),
+        Command::Up(up) => up::up(up),
         Command::Router(router) => router::router(router),
+        Command::ControlPlane(plane) => control_plane::control_plane(plane),
         Command::Simulate(simulate) => simulate::simulate(simulate),
         Command::Validate(validate) => validate::validate(validate),
         Command::Demo(demo) => demo::demo(demo),
+        Command::Remote(verb) => client::run(verb),
+        Command::Completion(completion) => completion::completion(completion),
     };
     exit::code(done)
 }

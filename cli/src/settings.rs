@@ -3,48 +3,52 @@
 //! clap has merged the first two already. What is refused here is refused before anything starts.
 
 use std::{
+    fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZero,
+    path::PathBuf,
     thread,
     time::Duration,
 };
 
 use serin_proto::{address::Networks, unit::parse_duration, v1};
 use serin_router::settings::{AccessLog, Auth, Drain, Settings};
+use serin_store::{EtcdSettings, file};
 
 use crate::{
-    args::{AuthWord, ServerFlags},
+    args::{AuthWord, ControlPlaneFlags, RouterFlags, ServerFlags},
     exit::Failed,
 };
 
 const TRAFFIC_PORT: u16 = 8080;
 const ADMIN_PORT: u16 = 8081;
+const API_PORT: u16 = 8090;
+const GRPC_PORT: u16 = 8091;
 const BODY_BYTES_MAX: u32 = 32 * 1024 * 1024;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const COMMIT: &str = match option_env!("SERIN_COMMIT") {
     Some(commit) => commit,
     None => "unknown",
 };
+/// What a process is called on a host that has no name.
+const NAMELESS: &str = "serin";
 
-/// What a router is told.
+/// What a router is told. It is called as its host is, and keeps nothing on disk.
 ///
 /// # Errors
 /// A setting that cannot be used, or `auth` left out where it must be written.
-pub(crate) fn router(server: &v1::Server, flags: &ServerFlags) -> Result<Settings, Failed> {
-    let container = flags
-        .container
-        .as_deref()
-        .is_some_and(|word| !matches!(word, "" | "0"));
-    let address = |flag: Option<SocketAddr>, written: &str, port, name: &str| match flag {
-        Some(address) => Ok(address),
-        None => listen(written, port, container)
-            .ok_or_else(|| Failed::because(format!("server.{name}: {written:?} is not host:port"))),
-    };
-    let listen = address(flags.listen, &server.listen, TRAFFIC_PORT, "listen")?;
+pub(crate) fn router(
+    server: &v1::Server,
+    flags: &RouterFlags,
+    common: &ServerFlags,
+) -> Result<Settings, Failed> {
+    let ip = default_ip(common);
+    let listen = address(flags.listen, &server.listen, (ip, TRAFFIC_PORT), "listen")?;
+    let admin = (ip, ADMIN_PORT);
     let admin_listen = address(
         flags.admin_listen,
         &server.admin_listen,
-        ADMIN_PORT,
+        admin,
         "adminListen",
     )?;
     let parallelism = thread::available_parallelism().map_or(1, NonZero::get);
@@ -62,9 +66,81 @@ pub(crate) fn router(server: &v1::Server, flags: &ServerFlags) -> Result<Setting
         },
         allowed_networks: networks(server)?,
         access_log: AccessLog::Stdout,
+        id: host_name(),
+        state_dir: None,
         version: VERSION,
         commit: COMMIT,
     })
+}
+
+/// What a control plane is told.
+///
+/// # Errors
+/// A setting that cannot be used, a token's secret that cannot be read.
+pub(crate) fn control_plane(
+    server: &v1::Server,
+    flags: &ControlPlaneFlags,
+    common: &ServerFlags,
+) -> Result<serin_control_plane::Settings, Failed> {
+    let ip = default_ip(common);
+    let block = server.control_plane.clone().unwrap_or_default();
+    let api = (ip, API_PORT);
+    let listen = address(flags.api_listen, &block.listen, api, "controlPlane.listen")?;
+    let grpc = (ip, GRPC_PORT);
+    let grpc_listen = address(
+        flags.grpc_listen,
+        &block.grpc_listen,
+        grpc,
+        "controlPlane.grpcListen",
+    )?;
+    let tokens = block.tokens.iter().enumerate().map(|(index, token)| {
+        settings_token(token).map_err(|why| {
+            let place = format!("server.controlPlane.tokens, entry {}", index + 1);
+            Failed::because(format!("{place} ({}): {why}", token.name))
+        })
+    });
+    Ok(serin_control_plane::Settings {
+        listen,
+        grpc_listen,
+        tokens: tokens.collect::<Result<_, _>>()?,
+        allowed_networks: networks(server)?,
+        id: host_name(),
+        version: VERSION,
+        commit: COMMIT,
+    })
+}
+
+fn settings_token(
+    token: &v1::ControlPlaneToken,
+) -> Result<serin_control_plane::SettingsToken, String> {
+    let sha256 = if token.sha256.is_empty() {
+        file::digest_of(&token.env, &token.file)?
+    } else {
+        token.sha256.clone()
+    };
+    Ok(serin_control_plane::SettingsToken {
+        name: token.name.clone(),
+        role: token
+            .role
+            .parse()
+            .map_err(|bad: serin_control_plane::UnknownRole| bad.to_string())?,
+        sha256: sha256
+            .parse()
+            .map_err(|bad: serin_control_plane::BadDigest| bad.to_string())?,
+    })
+}
+
+/// Who we are to etcd.
+pub(crate) fn etcd(server: &v1::Server) -> EtcdSettings {
+    let block = server.etcd.clone().unwrap_or_default();
+    let path = |text: String| (!text.is_empty()).then(|| PathBuf::from(text));
+    EtcdSettings {
+        ca_file: path(block.ca_file),
+        cert_file: path(block.cert_file),
+        key_file: path(block.key_file),
+        username: (!block.username.is_empty()).then_some(block.username),
+        password_file: path(block.password_file),
+    }
 }
 
 /// The ranges that providers may be in.
@@ -93,16 +169,28 @@ fn auth(flag: Option<AuthWord>, written: &str, listen: SocketAddr) -> Result<Aut
     }
 }
 
-fn listen(written: &str, port: u16, container: bool) -> Option<SocketAddr> {
-    if written.is_empty() {
-        let ip = if container {
-            Ipv4Addr::UNSPECIFIED
-        } else {
-            Ipv4Addr::LOCALHOST
-        };
-        return Some(SocketAddr::new(IpAddr::V4(ip), port));
+/// The flag's address, else the written one, else the default.
+fn address(
+    flag: Option<SocketAddr>,
+    written: &str,
+    default: (IpAddr, u16),
+    field: &str,
+) -> Result<SocketAddr, Failed> {
+    match flag {
+        Some(address) => Ok(address),
+        None if written.is_empty() => Ok(default.into()),
+        None => written
+            .parse()
+            .map_err(|_| Failed::because(format!("server.{field}: {written:?} is not host:port"))),
     }
-    written.parse().ok()
+}
+
+fn default_ip(common: &ServerFlags) -> IpAddr {
+    IpAddr::V4(if common.container {
+        Ipv4Addr::UNSPECIFIED
+    } else {
+        Ipv4Addr::LOCALHOST
+    })
 }
 
 fn duration(text: &str, default: Duration) -> Duration {
@@ -113,61 +201,24 @@ fn duration(text: &str, default: Duration) -> Duration {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn given(listen: &str, auth: &str, flags: &ServerFlags) -> Result<Auth, String> {
-        let server = v1::Server {
-            listen: listen.into(),
-            auth: auth.into(),
-            ..Default::default()
-        };
-        router(&server, flags)
-            .map(|settings| settings.auth)
-            .map_err(|failed| failed.to_string())
-    }
-
-    #[test]
-    fn auth_must_be_written_out_wherever_others_can_call() {
-        let plain = ServerFlags::default();
-        assert_eq!(given("", "", &plain), Ok(Auth::Required));
-        assert_eq!(given("", "none", &plain), Ok(Auth::None));
-        assert_eq!(
-            given("0.0.0.0:8080", "required", &plain),
-            Ok(Auth::Required)
-        );
-        assert_eq!(given("0.0.0.0:8080", "none", &plain), Ok(Auth::None));
-        assert!(
-            given("0.0.0.0:8080", "", &plain)
-                .unwrap_err()
-                .contains("auth")
-        );
-        assert!(given("", "open", &plain).unwrap_err().contains("open"));
-        let container = ServerFlags {
-            container: Some("1".into()),
-            ..Default::default()
-        };
-        assert!(
-            given("", "", &container)
-                .unwrap_err()
-                .contains("0.0.0.0:8080")
-        );
-    }
-
-    #[test]
-    fn a_flag_wins_over_the_file() {
-        let flags = ServerFlags {
-            listen: Some(([127, 0, 0, 1], 1).into()),
-            auth: Some(AuthWord::None),
-            ..Default::default()
-        };
-        let server = v1::Server {
-            listen: "0.0.0.0:9".into(),
-            auth: "required".into(),
-            ..Default::default()
-        };
-        let settings = router(&server, &flags).unwrap();
-        assert_eq!((settings.listen.port(), settings.auth), (1, Auth::None));
+/// What the kernel calls this host.
+fn host_name() -> String {
+    let told = ["/proc/sys/kernel/hostname", "/etc/hostname"]
+        .iter()
+        .find_map(|path| fs::read_to_string(path).ok());
+    let legal = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let name: String = told
+        .unwrap_or_default()
+        .trim()
+        .chars()
+        .filter(legal)
+        .collect();
+    if name.is_empty() {
+        NAMELESS.to_owned()
+    } else {
+        name
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,11 @@
 //! pbjson alone would not do: it takes `"5"` for a number and stops at the first fault.
 //!
 //! `null` means absent, as the proto3 JSON mapping says, but not inside a list.
+//!
+//! Who reads a store is tolerant in one thing: fields that a newer program wrote are counted, not
+//! refused. All else is the same, so a value is judged alike wherever it comes from.
+
+mod text;
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -17,30 +22,53 @@ use crate::{
     tree::{Entry, Node, Place, Value},
 };
 
-static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
+pub(crate) static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     DescriptorPool::decode(include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin")).as_slice())
         .expect("build.rs wrote these bytes from the same protos")
 });
 
+pub(crate) use text::parse;
+
 /// Reads `node` as the message of that full name (`serin.v1.File`). The JSON lacks whatever is in
 /// the faults.
 pub(crate) fn strict(node: &Node, message: &str) -> (Json, Vec<Fault>) {
-    let descriptor = POOL
-        .get_message_by_name(message)
-        .expect("callers name messages of this crate's protos");
-    let mut reading = Reading { faults: Vec::new() };
-    let json = reading.message(node, &descriptor, &Pointer::root());
-    (
-        json.unwrap_or_else(|| Json::Object(Map::new())),
-        reading.faults,
-    )
+    let mut reading = Reading {
+        faults: Vec::new(),
+        skipped: None,
+    };
+    let json = reading.all(node, message);
+    // In the order of the text, though repeated keys are found before what they hold.
+    reading
+        .faults
+        .sort_by_key(|fault| (fault.line, fault.column));
+    (json, reading.faults)
+}
+
+/// As [`strict`], but fields that are not known are skipped; how many is the last value.
+pub(crate) fn tolerant(node: &Node, message: &str) -> (Json, Vec<Fault>, u64) {
+    let mut reading = Reading {
+        faults: Vec::new(),
+        skipped: Some(0),
+    };
+    let json = reading.all(node, message);
+    (json, reading.faults, reading.skipped.unwrap_or_default())
 }
 
 struct Reading {
     faults: Vec<Fault>,
+    /// Unknown fields so far; `None` where they are faults.
+    skipped: Option<u64>,
 }
 
 impl Reading {
+    fn all(&mut self, node: &Node, message: &str) -> Json {
+        let descriptor = POOL
+            .get_message_by_name(message)
+            .expect("callers name messages of this crate's protos");
+        self.message(node, &descriptor, &Pointer::root())
+            .unwrap_or_else(|| Json::Object(Map::new()))
+    }
+
     fn message(&mut self, node: &Node, message: &MessageDescriptor, at: &Pointer) -> Option<Json> {
         let entries = self.map(node, at)?;
         let mut object = Map::new();
@@ -50,6 +78,10 @@ impl Reading {
                 .fields()
                 .find(|field| field.json_name() == entry.key);
             let Some(field) = field else {
+                if let Some(skipped) = &mut self.skipped {
+                    *skipped += 1;
+                    continue;
+                }
                 if self.faults.len() == FAULTS_MAX {
                     break;
                 }

@@ -1,7 +1,15 @@
 //! Store keys: which document lives where. The only place that parses and prints them.
 //!
-//! Under [`PREFIX`]: `config/providers/<name>`, `config/routes/<name>`, `config/keys/<name>`,
-//! `config/tiers/<name>`. A route's spec and traffic are one value: one change is one event.
+//! ```text
+//!   /serin/v1/config/{providers,routes,keys,tiers}/<name>   documents; a route's spec and traffic
+//!                                                           are one value: one change is one event
+//!   /serin/v1/config/adopted                                the newest store that was adopted
+//!   /serin/v1/routers/<id>                                  a router's report, under its lease
+//!   /serin/v1/audit/<ulid>                                  written with the change it tells
+//!   /serin/v1/tokens/<name>                                 who may use the control plane
+//!   /serin/v1/idempotency/<token>/<sha256>                  an answer that may be asked for again
+//!   /serin/v1/election/control-plane                        who leads, under its lease
+//! ```
 
 use std::{fmt, str::FromStr};
 
@@ -31,6 +39,16 @@ impl Kind {
             Self::Route => "routes",
             Self::Key => "keys",
             Self::Tier => "tiers",
+        }
+    }
+
+    /// The word for one of them.
+    pub fn singular(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Route => "route",
+            Self::Key => "key",
+            Self::Tier => "tier",
         }
     }
 }
@@ -70,6 +88,68 @@ impl FromStr for DocumentKey {
     }
 }
 
+/// Every key of the store that is no document's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StoreKey {
+    /// The mark of the newest adoption.
+    Adopted,
+    /// The report of the router of this id.
+    Router(String),
+    /// The audit record of this ULID.
+    Audit(String),
+    /// The control plane's token of this name.
+    Token(String),
+    /// The answer to one `Idempotency-Key` of one token.
+    Idempotency {
+        token: String,
+        /// SHA-256 of the header's value, in hex.
+        sha256: String,
+    },
+    /// The leading control plane.
+    Election,
+}
+
+impl fmt::Display for StoreKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Adopted => f.write_str("config/adopted"),
+            Self::Router(id) => write!(f, "routers/{id}"),
+            Self::Audit(ulid) => write!(f, "audit/{ulid}"),
+            Self::Token(name) => write!(f, "tokens/{name}"),
+            Self::Idempotency { token, sha256 } => write!(f, "idempotency/{token}/{sha256}"),
+            Self::Election => f.write_str("election/control-plane"),
+        }
+    }
+}
+
+/// A text that is no key of Serin's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no key that Serin knows")]
+pub struct UnknownKey(pub String);
+
+impl FromStr for StoreKey {
+    type Err = UnknownKey;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKey> {
+        let parse = || match text.split_once('/')? {
+            ("config", "adopted") => Some(Self::Adopted),
+            ("election", "control-plane") => Some(Self::Election),
+            ("idempotency", rest) => {
+                let (token, sha256) = rest.split_once('/')?;
+                let (token, sha256) = (token.to_owned(), sha256.to_owned());
+                let whole = !token.is_empty() && !sha256.is_empty() && !sha256.contains('/');
+                whole.then_some(Self::Idempotency { token, sha256 })
+            }
+            (_, rest) if rest.is_empty() || rest.contains('/') => None,
+            ("routers", id) => Some(Self::Router(id.to_owned())),
+            ("audit", ulid) => Some(Self::Audit(ulid.to_owned())),
+            ("tokens", name) => Some(Self::Token(name.to_owned())),
+            _ => None,
+        };
+        parse().ok_or_else(|| UnknownKey(text.to_owned()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +186,50 @@ mod tests {
         ];
         for text in others {
             assert!(text.parse::<DocumentKey>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_printed_store_key_reads_back_and_nothing_else_is_one() {
+        let idempotency = StoreKey::Idempotency {
+            token: "ci".to_owned(),
+            sha256: "5e88".to_owned(),
+        };
+        let table = [
+            (StoreKey::Adopted, "config/adopted"),
+            (StoreKey::Router("host-1".to_owned()), "routers/host-1"),
+            (StoreKey::Audit("01J".to_owned()), "audit/01J"),
+            (StoreKey::Token("ci".to_owned()), "tokens/ci"),
+            (idempotency, "idempotency/ci/5e88"),
+            (StoreKey::Election, "election/control-plane"),
+        ];
+        for (key, text) in table {
+            assert_eq!(key.to_string(), text);
+            assert_eq!(text.parse(), Ok(key));
+        }
+        let others = [
+            "",
+            "adopted",
+            "config/",
+            "config/adopted/",
+            "config/routes/a",
+            "routers",
+            "routers/",
+            "routers/a/b",
+            "audit/",
+            "tokens/",
+            "tokens/a/b",
+            "idempotency/ci",
+            "idempotency/ci/",
+            "idempotency//5e88",
+            "idempotency/ci/5e/88",
+            "election/control-planes",
+            "election/",
+            "usage/2026-01-01/a/b",
+            "/serin/v1/tokens/ci",
+        ];
+        for text in others {
+            assert!(text.parse::<StoreKey>().is_err(), "{text:?}");
         }
     }
 }

@@ -3,11 +3,15 @@
 //! Nearest by Levenshtein distance, upper case and underscores aside, and only if near enough that
 //! the guess is more help than noise.
 
+/// Most known words that are looked at: a guess may cost no more than what it explains.
+const KNOWN_MAX: usize = 200;
+
 /// The known word nearest to `word`, if at most a third of it has to change.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let plain = simplified(word);
     let near_enough = (plain.len() / 3).max(1);
     known
+        .take(KNOWN_MAX)
         .map(|candidate| (distance(&plain, &simplified(candidate)), candidate))
         .filter(|(distance, _)| *distance <= near_enough)
         .min_by_key(|(distance, _)| *distance)

@@ -12,7 +12,7 @@ use crate::{
     json,
     tree::Node,
     v1,
-    validate::{self, Context},
+    validate::{self, Context, Findings},
 };
 
 /// Longest text that is parsed, in bytes.
@@ -20,6 +20,9 @@ pub const TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Deepest nesting of lists and maps. A document needs 7; the parser recurses, so this is also what
 /// keeps a thread's stack whole: 1 MiB is enough in a debug build.
 pub const DEPTH_MAX: usize = 16;
+
+/// Codes of what is said of a name that the file does not hold.
+const ELSEWHERE: [&str; 3] = ["unknown_provider", "unknown_tier", "unknown_route"];
 
 /// A file that may be used.
 #[derive(Clone, Debug)]
@@ -42,6 +45,47 @@ pub fn read(file_name: &str, text: &str) -> Result<Read, Vec<Fault>> {
 /// # Errors
 /// Every fault, in the order of the text.
 pub fn read_in(file_name: &str, text: &str, context: &Context) -> Result<Read, Vec<Fault>> {
+    read_findings(file_name, text, context, |findings| findings)
+}
+
+/// As [`read_in`], for a file that is applied to a store: what it names and does not hold may be
+/// there, and is judged by whoever sees both.
+///
+/// # Errors
+/// Every fault, in the order of the text.
+pub fn read_part(file_name: &str, text: &str, context: &Context) -> Result<Read, Vec<Fault>> {
+    read_findings(file_name, text, context, |mut findings| {
+        let stays = |fault: &Fault| !ELSEWHERE.contains(&fault.code);
+        findings.faults.retain(stays);
+        findings.warnings.retain(stays);
+        findings
+    })
+}
+
+/// Where each value of a text stands, for faults that somebody else found.
+#[derive(Debug)]
+pub struct Places(Node);
+
+impl Places {
+    /// `None`: the text is no YAML.
+    pub fn of(text: &str) -> Option<Self> {
+        parse(text).ok().map(Self)
+    }
+
+    /// Line and column, both from 1, of the value at a pointer; of what should hold it if it is
+    /// absent.
+    pub fn find(&self, pointer: &str) -> (u32, u32) {
+        let place = self.0.place_of(pointer);
+        (place.line, place.column)
+    }
+}
+
+fn read_findings(
+    file_name: &str,
+    text: &str,
+    context: &Context,
+    judged: impl Fn(Findings) -> Findings,
+) -> Result<Read, Vec<Fault>> {
     let named = |mut fault: Fault| {
         fault.file = Some(file_name.to_owned());
         fault
@@ -73,6 +117,7 @@ pub fn read_in(file_name: &str, text: &str, context: &Context) -> Result<Read, V
     } else {
         validate::beside(&file, context, shape_faults)
     };
+    let findings = judged(findings);
     if findings.faults.is_empty() {
         Ok(Read {
             file,
@@ -83,7 +128,7 @@ pub fn read_in(file_name: &str, text: &str, context: &Context) -> Result<Read, V
     }
 }
 
-fn parse(text: &str) -> Result<Node, Fault> {
+pub(crate) fn parse(text: &str) -> Result<Node, Fault> {
     let whole = Pointer::root();
     if text.len() > TEXT_BYTES_MAX {
         let message = format!(

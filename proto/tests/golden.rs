@@ -29,6 +29,23 @@ fn the_stored_form_is_pinned() {
             file.server.expect("the file has a server block"),
         ],
     );
+    pin("token", &tokens());
+}
+
+/// No file holds a store's tokens.
+fn tokens() -> [v1::Token; 2] {
+    let digest = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8";
+    let minimal = v1::Token {
+        role: "viewer".to_owned(),
+        sha256: digest.to_owned(),
+        ..v1::Token::default()
+    };
+    let full = v1::Token {
+        role: "admin".to_owned(),
+        expires_at: "2027-01-01T00:00:00Z".to_owned(),
+        ..minimal.clone()
+    };
+    [minimal, full]
 }
 
 /// Or the golden files would not pin every field there is.
@@ -41,6 +58,9 @@ fn the_documents_set_every_field() {
     // Not built yet, so that a file which sets it is refused.
     let expected = ["/server/tls", "/server/controlPlane/tls"];
     assert_eq!(unset(&[&file], &message, ""), expected);
+    let [_, token] = tokens().map(|token| serde_json::to_value(token).unwrap());
+    let message = pool.get_message_by_name("serin.v1.Token").unwrap();
+    assert_eq!(unset(&[&token], &message, ""), [""; 0]);
 }
 
 fn documents() -> v1::File {

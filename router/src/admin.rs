@@ -59,7 +59,10 @@ async fn version(shared: Data<Shared>) -> HttpResponse {
 
 async fn snapshot(shared: Data<Shared>) -> HttpResponse {
     match shared.snapshot.load() {
-        Some(snapshot) => HttpResponse::Ok().json(View::of(&snapshot)),
+        Some(snapshot) => {
+            let standing = shared.standing.borrow().clone();
+            HttpResponse::Ok().json(View::of(&snapshot, &standing))
+        }
         None => HttpResponse::ServiceUnavailable().body("no documents applied yet\n"),
     }
 }

@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
 /// When this process first asked for the time: the zero of every `_ms` that is monotonic.
 static START: OnceLock<Instant> = OnceLock::new();
 
@@ -55,6 +57,13 @@ pub(crate) fn unix_at(at: Instant) -> Duration {
 /// A wall-clock time as whole milliseconds since 1970.
 pub(crate) fn unix_ms(at: Duration) -> u64 {
     u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A wall-clock time as people write it: `2027-01-01T00:00:00Z`.
+pub(crate) fn rfc3339(at: Duration) -> String {
+    let at = OffsetDateTime::from_unix_timestamp(i64::try_from(at.as_secs()).unwrap_or(0));
+    let at = at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    at.format(&Rfc3339).unwrap_or_default()
 }
 
 /// Draws for one thread: fast, well spread, not for secrets (`splitmix64`, Steele et al. 2014).

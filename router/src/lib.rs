@@ -44,6 +44,7 @@ use record::{
     recorder::Recorder,
 };
 use settings::Settings;
+use snapshot::watcher::Watching;
 use worker::Shared;
 
 /// The two addresses of a router, bound before anything else is started.
@@ -114,11 +115,8 @@ pub async fn run(
     let mut recorder = Recorder::start(&settings.access_log, settings.workers)?;
     let shared = Shared::new(Arc::clone(&settings), metrics);
     let targets = Arbiter::new();
-    let watching = actix_rt::spawn(snapshot::watcher::watch(
-        follower,
-        Arc::clone(&shared),
-        targets.handle(),
-    ));
+    let admin_address = listeners.admin.local_addr()?;
+    let watching = Watching::start(follower, &shared, targets.handle(), admin_address);
     let admin = admin::start(listeners.admin, &shared, exposition)?;
     let traffic = server::start(listeners.traffic, &shared, &recorder.lines())?;
     let (admin_handle, traffic_handle) = (admin.handle(), traffic.handle());
@@ -129,7 +127,7 @@ pub async fn run(
     drain::drain(&shared, &traffic_handle).await;
     // What the servers return was logged as it happened; they have ended, which is what counts.
     let _ = traffic.await;
-    watching.abort();
+    watching.stop().await;
     targets.stop();
     recorder.stop();
     admin_handle.stop(false).await;

@@ -1,6 +1,6 @@
 //! Facts of one router process, known before the first snapshot and never changed.
 
-use std::{fs::File, net::SocketAddr, time::Duration};
+use std::{fs::File, net::SocketAddr, path::PathBuf, time::Duration};
 
 use serin_proto::address::Networks;
 
@@ -33,6 +33,10 @@ pub enum AccessLog {
 /// Everything a router is told at start.
 #[derive(Debug)]
 pub struct Settings {
+    /// What this router is called in the fleet: its host name unless it was told.
+    pub id: String,
+    /// Where the last good documents of a store are kept for a start without it; `None`: nowhere.
+    pub state_dir: Option<PathBuf>,
     pub listen: SocketAddr,
     pub admin_listen: SocketAddr,
     /// Worker threads, at least 1.

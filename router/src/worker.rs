@@ -16,6 +16,7 @@ use std::{
 };
 
 use serin_proto::metric::ActorKind;
+use tokio::sync::watch;
 
 use crate::{
     clock::Draws,
@@ -27,7 +28,7 @@ use crate::{
         sample::Claims,
     },
     settings::{Auth, Settings},
-    snapshot::{Cell as SnapshotCell, Snapshot},
+    snapshot::{Cell as SnapshotCell, Snapshot, Standing},
 };
 
 /// What all workers of a router share.
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) body_bytes_max: usize,
     pub(crate) settings: Arc<Settings>,
     pub(crate) snapshot: SnapshotCell,
+    /// Written by the watcher alone.
+    pub(crate) standing: watch::Sender<Standing>,
     pub(crate) metrics: Arc<Metrics>,
     /// This router is leaving: it is not ready, and closes connections as they come to rest.
     pub(crate) draining: AtomicBool,
@@ -52,6 +55,7 @@ impl Shared {
             body_bytes_max: settings.body_bytes_max,
             settings,
             snapshot: SnapshotCell::default(),
+            standing: watch::Sender::default(),
             metrics,
             draining: AtomicBool::new(false),
             claims: Claims::default(),
@@ -75,7 +79,7 @@ pub(crate) struct Worker {
     pub(crate) draws: Draws,
     lines: Lines,
     next_request: Cell<u64>,
-    /// The newest snapshot this worker has tidied its clients for.
+    /// The departures of targets that this worker has tidied its clients after.
     tidied: Cell<u64>,
 }
 
@@ -96,10 +100,10 @@ impl Worker {
         })
     }
 
-    /// The snapshot a request keeps to its end; `None` before the first one was applied.
+    /// The snapshot that serves a request; `None` before the first one was applied.
     pub(crate) fn snapshot(&self) -> Option<Arc<Snapshot>> {
         let snapshot = self.shared.snapshot.load()?;
-        if self.tidied.replace(snapshot.revision.0) != snapshot.revision.0 {
+        if self.tidied.replace(snapshot.departures) != snapshot.departures {
             self.clients.keep_only(|id| snapshot.has_target(id));
         }
         Some(snapshot)

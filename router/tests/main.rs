@@ -14,6 +14,9 @@
 //! | `tokens` | what is counted when a provider says nothing, or nonsense |
 //! | `full` | `maxConcurrency`, retries and their budget |
 //! | `reload` | changes of documents under load |
+//! | `store`, `bad_writer` | a store: each change alone; nonsense refused alone and pinned |
+//! | `hold` | another store than before, adoption, a start from the snapshot file |
+//! | `announce` | what a router tells of itself |
 //! | `canary` | arms, samples |
 //! | `leaving` | callers who hang up |
 //! | `drain` | a router that stops |
@@ -23,6 +26,8 @@
 //!
 //! Not here: the binary, files and signals (`tests/story`).
 
+mod announce;
+mod bad_writer;
 mod breaker;
 mod canary;
 mod client;
@@ -32,6 +37,7 @@ mod failures;
 mod fallback;
 mod framing;
 mod full;
+mod hold;
 mod hostile;
 mod large;
 mod leaving;
@@ -40,8 +46,11 @@ mod metrics;
 mod operations;
 mod path;
 mod reload;
+mod running;
 mod scrape;
 mod stage;
+mod store;
+mod stores;
 mod streaming;
 mod tokens;
 mod wait;

@@ -6,7 +6,8 @@ use std::{
 };
 
 use serin_proto::Fault;
-use serin_store::watch::Event;
+use serin_proto::unit::Revision;
+use serin_store::watch::{Event, Reason};
 
 use crate::{
     client::{Connection, Request},
@@ -187,14 +188,14 @@ fn what_the_store_refuses_changes_nothing_and_is_told() {
         stage.scrape().sum("serin_config_applies_total", &rejected),
         1.0
     );
-    stage.tell(Event::Down("gone".to_owned()));
+    stage.tell(Event::Down(Reason::Io, "gone".to_owned()));
     eventually("down", || gauge("serin_config_watch_up"), |up| *up == 0.0);
     assert_eq!(
         stage.ask(&Request::chat("chat")).status,
         200,
         "the last good one serves"
     );
-    stage.tell(Event::Progress);
+    stage.tell(Event::Progress(Revision(0)));
     eventually("up", || gauge("serin_config_watch_up"), |up| *up == 1.0);
     stage.apply(&alone("chat", ", timeouts: {idle: 9s}"));
     assert_eq!(gauge("serin_config_rejected_documents"), 0.0);
@@ -215,7 +216,7 @@ fn a_refused_change_that_was_taken_back_is_no_longer_told() {
     for _ in 0..2 {
         stage.tell(Event::Refused(vec![fault.clone()]));
         eventually("it is told", rejected, |rejected| *rejected == 1.0);
-        stage.tell(Event::Progress);
+        stage.tell(Event::Progress(Revision(0)));
         eventually("it is not any more", rejected, |rejected| *rejected == 0.0);
     }
     let scrape = stage.scrape();

@@ -1,40 +1,34 @@
 //! A router on port 0, a simulated provider beside it, and ways to look at both.
 //!
-//! The provider `sim` is the simulator, `gone` an address where nobody listens. Documents are
+//! Documents come from a file's text, or from any store ([`Stage::following`]). The provider `sim` is the simulator, `gone` an address where nobody listens. Documents are
 //! replaced live by [`Stage::apply`]. When a stage goes, nothing may have panicked and nothing that
 //! is no HTTP may have reached the provider: every test asserts that without saying so.
 
 use std::{
     fs, io,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     sync::{Mutex, PoisonError},
-    thread::{self, JoinHandle},
-    time::Duration,
+    thread,
 };
 
 use ring::digest::{SHA256, digest};
 use serde_json::Value;
-use serin_proto::{address::Networks, unit::Revision};
-use serin_router::{
-    Listeners,
-    settings::{AccessLog, Auth, Drain, Settings},
-};
+use serin_proto::unit::Revision;
+use serin_router::settings::{Auth, Drain};
 use serin_simulator::{Ended, Received, Script, Simulator};
 use serin_store::{
-    Feed, file,
-    watch::{Event, Listing},
+    Feed, Follower, Listing, file,
+    watch::{self, Event},
 };
 use socket2::{Domain, Socket, Type};
-use tempfile::NamedTempFile;
-use tokio::sync::oneshot;
 
+pub(crate) use crate::running::BODY_BYTES_MAX;
 use crate::{
     client::{Answer, Connection, Request, SECRET},
+    running::{Options, Running, loopback},
     scrape::Scrape,
     wait::eventually,
 };
-
-pub(crate) const BODY_BYTES_MAX: usize = 1_000_000;
 
 /// What differs from stage to stage.
 pub(crate) struct Setup {
@@ -53,11 +47,8 @@ impl Default for Setup {
             routes: String::new(),
             providers: String::new(),
             keys: String::new(),
-            auth: Auth::Required,
-            drain: Drain {
-                grace: Duration::ZERO,
-                limit: Duration::from_secs(1),
-            },
+            auth: Options::default().auth,
+            drain: Options::default().drain,
         }
     }
 }
@@ -66,13 +57,12 @@ pub(crate) struct Stage {
     pub(crate) simulator: Simulator,
     pub(crate) traffic: SocketAddr,
     pub(crate) admin: SocketAddr,
-    feed: Feed,
+    pub(crate) router: Running,
+    /// What takes the documents, where it is no store.
+    feed: Option<Feed>,
     listing: Mutex<Listing>,
     providers: String,
     keys: String,
-    log: NamedTempFile,
-    stop: Option<oneshot::Sender<()>>,
-    router: Option<JoinHandle<io::Result<()>>>,
     /// Bound and not listening: whoever connects is refused, and nobody else gets the port.
     _gone: Socket,
 }
@@ -89,6 +79,32 @@ impl Stage {
     }
 
     pub(crate) fn with(script: &str, setup: Setup) -> Self {
+        let (feed, watch) = watch::channel();
+        let options = Options {
+            auth: setup.auth,
+            drain: setup.drain,
+            ..Options::default()
+        };
+        let mut stage = Self::following(script, options, Follower::of_stream(watch));
+        let sim = stage.simulator.addr().to_string();
+        stage
+            .providers
+            .push_str(&setup.providers.replace("{sim}", &sim));
+        stage.keys.push_str(&setup.keys);
+        let text = documents(&stage.providers, &stage.keys, &setup.routes);
+        let listing = listing(&text, 1, None);
+        assert!(
+            feed.send_blocking(Event::Reset(listing.clone())),
+            "the router follows"
+        );
+        stage.listing = Mutex::new(listing);
+        stage.feed = Some(feed);
+        stage.is_ready();
+        stage
+    }
+
+    /// A router that follows what the test gives it. The test has to wait until it is ready.
+    pub(crate) fn following(script: &str, options: Options, follower: Follower) -> Self {
         // The line before it makes it YAML, which a first `{` would not be.
         let script = Script::parse(&format!("---\n{script}"));
         let script = script.unwrap_or_else(|error| panic!("script: {error}"));
@@ -96,52 +112,48 @@ impl Stage {
         let (gone, nobody) = closed_port();
         let providers = format!(
             "  - {{name: sim, dialect: openai, baseUrl: \"{}\"}}\n  \
-               - {{name: gone, dialect: openai, baseUrl: \"http://{nobody}/v1\"}}\n{}",
+               - {{name: gone, dialect: openai, baseUrl: \"http://{nobody}/v1\"}}\n",
             simulator.base_url(),
-            setup
-                .providers
-                .replace("{sim}", &simulator.addr().to_string()),
         );
-        let keys = format!("{}{}", key("app", SECRET, "\"*\""), setup.keys);
-        let listing = listing(&documents(&providers, &keys, &setup.routes), 1, None);
-        let log = NamedTempFile::new().expect("a temporary file");
-        let settings = settings(setup.auth, setup.drain, &log);
-        let listeners = Listeners::bind(&settings).expect("port 0 is never taken");
-        let at = |listener: &TcpListener| listener.local_addr().expect("a bound listener");
-        let (traffic, admin) = (at(&listeners.traffic), at(&listeners.admin));
-        let (feed, follower) = serin_store::follow();
-        let (stop, stopped) = oneshot::channel();
-        let run = move || {
-            let shutdown = async { drop(stopped.await) };
-            let run = serin_router::run(settings, listeners, follower, shutdown);
-            actix_rt::System::new().block_on(run)
-        };
-        let router = Some(thread::spawn(run));
-        assert!(
-            feed.send_blocking(Event::Reset(listing.clone())),
-            "the router follows"
-        );
-        let listing = Mutex::new(listing);
-        let stop = Some(stop);
-        let stage = Self {
+        let keys = key("app", SECRET, "\"*\"");
+        let listing = listing(&documents(&providers, &keys, ""), 1, None);
+        let router = Running::start(options, follower);
+        Self {
             simulator,
-            traffic,
-            admin,
-            feed,
-            listing,
+            traffic: router.traffic,
+            admin: router.admin,
+            router,
+            feed: None,
+            listing: Mutex::new(listing),
             providers,
             keys,
-            log,
-            stop,
-            router,
             _gone: gone,
-        };
-        eventually(
-            "ready",
-            || stage.admin("/readyz").status,
-            |status| *status == 200,
-        );
-        stage
+        }
+    }
+
+    /// Stops the router, waits for its end, and starts another one beside the same provider.
+    pub(crate) fn restart(&mut self, options: Options, follower: Follower) {
+        self.stop();
+        self.ended().expect("a clean end");
+        self.router = Running::start(options, follower);
+        (self.traffic, self.admin) = (self.router.traffic, self.router.admin);
+    }
+
+    /// Waits until it is.
+    pub(crate) fn is_ready(&self) {
+        let status = || self.admin("/readyz").status;
+        eventually("ready", status, |status| *status == 200);
+    }
+
+    /// The providers and the key that every stage has, and these routes, as they are listed.
+    pub(crate) fn listed(&self, routes: &str) -> Listing {
+        listing(&documents(&self.providers, &self.keys, routes), 1, None)
+    }
+
+    /// Sends an event of the source, where that is no store.
+    fn feed(&self, event: Event) {
+        let feed = self.feed.as_ref().expect("documents of a file");
+        assert!(feed.send_blocking(event), "the router follows");
     }
 
     /// One request over a connection of its own.
@@ -210,16 +222,13 @@ impl Stage {
         let revision = known.revision.0 + 1;
         let text = documents(&self.providers, &self.keys, routes);
         *known = listing(&text, revision, Some(&known));
-        assert!(
-            self.feed.send_blocking(Event::Reset(known.clone())),
-            "the router follows"
-        );
+        self.feed(Event::Reset(known.clone()));
         revision
     }
 
     /// Any other event of the store.
     pub(crate) fn tell(&self, event: Event) {
-        assert!(self.feed.send_blocking(event), "the router follows");
+        self.feed(event);
     }
 
     /// The access lines written so far.
@@ -232,7 +241,7 @@ impl Stage {
     }
 
     pub(crate) fn log_text(&self) -> String {
-        fs::read_to_string(self.log.path()).expect("a readable log")
+        fs::read_to_string(self.router.log.path()).expect("a readable log")
     }
 
     /// Waits until the router counts nothing as in flight.
@@ -248,26 +257,18 @@ impl Stage {
 
     /// Asks the router to stop.
     pub(crate) fn stop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            stop.send(()).expect("the router runs");
-        }
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        self.router.as_ref().is_none_or(JoinHandle::is_finished)
+        self.router.stop();
     }
 
     /// Waits for the router's end.
     pub(crate) fn ended(&mut self) -> io::Result<()> {
-        eventually("the router has ended", || self.has_ended(), |ended| *ended);
-        let router = self.router.take().expect("asked once");
-        router.join().expect("the router does not panic")
+        self.router.ended()
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if self.stop.is_none() || thread::panicking() {
+        if self.router.was_stopped() || thread::panicking() {
             return;
         }
         let scrape = self.scrape();
@@ -327,25 +328,6 @@ fn listing(text: &str, revision: u64, previous: Option<&Listing>) -> Listing {
     let version = file::read_text("stage", text, None);
     let version = version.unwrap_or_else(|unusable| panic!("{unusable}\n{text}"));
     file::listing(&version.file, Revision(revision), previous)
-}
-
-fn settings(auth: Auth, drain: Drain, log: &NamedTempFile) -> Settings {
-    Settings {
-        listen: loopback(),
-        admin_listen: loopback(),
-        workers: 2,
-        auth,
-        body_bytes_max: BODY_BYTES_MAX,
-        drain,
-        allowed_networks: Networks::parse(&["127.0.0.0/8"]).expect("a network"),
-        access_log: AccessLog::File(log.reopen().expect("a temporary file")),
-        version: "test",
-        commit: "none",
-    }
-}
-
-fn loopback() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
 fn closed_port() -> (Socket, SocketAddr) {

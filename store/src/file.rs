@@ -30,9 +30,9 @@ use serin_proto::{
 };
 use time::OffsetDateTime;
 
-pub use source::{Nudge, follow};
+pub use source::{LOOK_EVERY, Look, Nudge, follow, look_at};
 
-use crate::watch::{Entry, Listing};
+use crate::{Entry, Key, Listing, StoreIdentity};
 
 /// One version of a file: read, checked, its secrets hashed.
 #[derive(Clone, Debug)]
@@ -69,44 +69,69 @@ pub fn read(path: &Path, networks: Option<&Networks>) -> Result<Version, Unusabl
 /// # Errors
 /// [`Unusable::Faulty`] with every fault there is.
 pub fn read_text(name: &str, text: &str, networks: Option<&Networks>) -> Result<Version, Unusable> {
-    let context = Context {
+    hashed(text, yaml::read_in(name, text, &context(networks)), name)
+}
+
+/// As [`read_text`], for a file that is applied to a store: what it names and does not hold may be
+/// there.
+///
+/// # Errors
+/// [`Unusable::Faulty`] with every fault there is.
+pub fn read_part(name: &str, text: &str, networks: Option<&Networks>) -> Result<Version, Unusable> {
+    hashed(text, yaml::read_part(name, text, &context(networks)), name)
+}
+
+fn context(networks: Option<&Networks>) -> Context {
+    Context {
         networks: networks.cloned(),
         now: Some(now()),
-    };
-    let read = yaml::read_in(name, text, &context).map_err(Unusable::Faulty)?;
+    }
+}
+
+fn hashed(
+    text: &str,
+    read: Result<yaml::Read, Vec<Fault>>,
+    name: &str,
+) -> Result<Version, Unusable> {
+    let read = read.map_err(Unusable::Faulty)?;
     let mut version = Version {
         file: read.file,
         warnings: read.warnings,
     };
-    let faults = hash_secrets(name, &mut version.file.keys);
+    let mut faults = hash_secrets(name, &mut version.file.keys);
     if faults.is_empty() {
-        Ok(version)
-    } else {
-        Err(Unusable::Faulty(faults))
+        return Ok(version);
     }
+    let places = yaml::Places::of(text);
+    for fault in &mut faults {
+        let place = places.as_ref().map(|places| places.find(&fault.pointer));
+        (fault.line, fault.column) = place.unzip();
+    }
+    Err(Unusable::Faulty(faults))
 }
 
 /// The documents of a version as a listing. A document that is the same as in `previous` keeps its
 /// revision, so that followers can tell what changed.
 pub fn listing(file: &v1::File, revision: Revision, previous: Option<&Listing>) -> Listing {
-    let before: BTreeMap<&DocumentKey, &Entry> = previous
+    let before: BTreeMap<&Key, &Entry> = previous
         .iter()
         .flat_map(|l| &l.entries)
         .map(|e| (&e.key, e))
         .collect();
     let entry = |kind, name: &str, value: Vec<u8>| {
-        let key = DocumentKey {
+        let key = Key::from(&DocumentKey {
             kind,
             name: name.to_owned(),
-        };
-        let mod_revision = match before.get(&key) {
-            Some(old) if old.value == value => old.mod_revision,
-            _ => revision,
-        };
-        Entry {
-            key,
-            value,
-            mod_revision,
+        });
+        match before.get(&key) {
+            Some(old) if old.value == value => (*old).clone(),
+            old => Entry {
+                key,
+                value: value.into(),
+                create_revision: old.map_or(revision, |old| old.create_revision),
+                mod_revision: revision,
+                version: old.map_or(1, |old| old.version + 1),
+            },
         }
     };
     let mut entries = Vec::new();
@@ -126,7 +151,11 @@ pub fn listing(file: &v1::File, revision: Revision, previous: Option<&Listing>) 
             .iter()
             .map(|d| entry(Kind::Route, &d.name, json(d))),
     );
-    Listing { entries, revision }
+    Listing {
+        entries,
+        revision,
+        identity: StoreIdentity("file".to_owned()),
+    }
 }
 
 #[expect(
@@ -149,9 +178,9 @@ fn hash_secrets(name: &str, keys: &mut [v1::Key]) -> Vec<Fault> {
             if !secret.sha256.is_empty() {
                 continue;
             }
-            match secret_value(&secret.env, &secret.file) {
-                Ok(value) => {
-                    secret.sha256 = hex(digest(&SHA256, value.as_bytes()).as_ref());
+            match digest_of(&secret.env, &secret.file) {
+                Ok(sha256) => {
+                    secret.sha256 = sha256;
                     secret.env.clear();
                     secret.file.clear();
                 }
@@ -167,6 +196,15 @@ fn hash_secrets(name: &str, keys: &mut [v1::Key]) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// SHA-256, in hex, of the secret that a variable or, if `env` is empty, a file holds.
+///
+/// # Errors
+/// Why there is none, for people.
+pub fn digest_of(env: &str, file: &str) -> Result<String, String> {
+    let value = secret_value(env, file)?;
+    Ok(hex(digest(&SHA256, value.as_bytes()).as_ref()))
 }
 
 #[expect(

@@ -1,52 +1,107 @@
-//! All that a router may do with a store: follow its documents.
+//! All that a router may do with a store: follow its documents, and announce itself.
 //!
-//! The stream is bounded: a slow follower stops its source, and nothing is lost or piled up.
+//! There is no `txn` here: a router cannot write a document.
 
-use tokio::sync::mpsc;
+use std::{sync::Arc, time::Duration};
 
-use crate::watch::Event;
+use bytes::Bytes;
+use serin_proto::key::StoreKey;
 
-/// Events that may wait for a slow follower before its source waits too.
-const EVENTS_WAITING_MAX: usize = 64;
+use crate::{Compare, Entry, Key, Lease, Op, Outcome, Result, Resume, Scope, Store, Txn, Watch};
 
-/// The reading end.
+/// Where a router's documents come from.
 #[derive(Debug)]
 pub struct Follower {
-    events: mpsc::Receiver<Event>,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Store(Arc<dyn Store>),
+    /// A stream that begins with a `Reset` and cannot be resumed: a file.
+    Stream(Watch),
 }
 
 impl Follower {
-    /// The next event; `None` once the source has ended and everything was delivered.
-    pub async fn next(&mut self) -> Option<Event> {
-        self.events.recv().await
+    /// Follows the documents of a store.
+    pub fn of_store(store: Arc<dyn Store>) -> Self {
+        Self {
+            source: Source::Store(store),
+        }
+    }
+
+    /// Follows a stream that is there already.
+    pub fn of_stream(watch: Watch) -> Self {
+        Self {
+            source: Source::Stream(watch),
+        }
+    }
+
+    /// The stream of all documents, and the means to announce oneself where there are any. `after`
+    /// is what the router holds already; a file does not care and begins with a `Reset`.
+    pub fn follow(self, after: Option<Resume>) -> (Watch, Option<Announcer>) {
+        match self.source {
+            Source::Store(store) => {
+                let watch = store.watch(Scope::Documents, after);
+                (watch, Some(Announcer { store }))
+            }
+            Source::Stream(watch) => (watch, None),
+        }
+    }
+
+    /// Whether it is a store that outlives this router: what was read from it is worth keeping.
+    pub fn is_store(&self) -> bool {
+        matches!(self.source, Source::Store(_))
     }
 }
 
-/// The writing end, held by a source.
+/// Writes `routers/<id>` and nothing else.
 #[derive(Clone, Debug)]
-pub struct Feed {
-    events: mpsc::Sender<Event>,
+pub struct Announcer {
+    store: Arc<dyn Store>,
 }
 
-impl Feed {
-    /// Delivers one event, waiting while the follower is behind. `false`: nobody follows any more.
-    pub async fn send(&self, event: Event) -> bool {
-        self.events.send(event).await.is_ok()
+impl Announcer {
+    /// A lease for the report.
+    ///
+    /// # Errors
+    /// As [`Store::lease`].
+    pub async fn lease(&self, ttl: Duration) -> Result<Lease> {
+        self.store.lease(ttl).await
     }
 
-    /// [`Self::send`] for a source that runs on a thread of its own.
-    pub fn send_blocking(&self, event: Event) -> bool {
-        self.events.blocking_send(event).is_ok()
+    /// The report under that id, whoever wrote it.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn read(&self, id: &str) -> Result<Option<Entry>> {
+        let (entry, _) = self.store.get(&key(id)).await?;
+        Ok(entry)
     }
 
-    /// Resolves when nobody follows any more.
-    pub async fn closed(&self) {
-        self.events.closed().await;
+    /// Writes the report of `id` under `lease`, if nobody changed it since `expected` was read
+    /// (`None`: it was absent). `Conflict` gives what is there now.
+    ///
+    /// # Errors
+    /// As [`Store::txn`].
+    pub async fn write(
+        &self,
+        id: &str,
+        report: Bytes,
+        lease: &Lease,
+        expected: Option<&Entry>,
+    ) -> Result<Outcome> {
+        let key = key(id);
+        let revision = expected.map(|entry| entry.mod_revision).unwrap_or_default();
+        let txn = Txn {
+            compares: vec![Compare::ModRevision(key.clone(), revision)],
+            ops: vec![Op::Put(key, report, Some(lease.id()))],
+            receipt: None,
+        };
+        self.store.txn(txn).await
     }
 }
 
-/// A stream and its two ends.
-pub fn follow() -> (Feed, Follower) {
-    let (sender, receiver) = mpsc::channel(EVENTS_WAITING_MAX);
-    (Feed { events: sender }, Follower { events: receiver })
+fn key(id: &str) -> Key {
+    Key::from(&StoreKey::Router(id.to_owned()))
 }

@@ -5,12 +5,21 @@
 //! Always: every program listens on a free loopback port and ends with the story, whatever
 //! happens; nothing waits for a fixed time. Not here: what is promised (`story/`).
 
+pub mod api;
+pub mod applied;
 pub mod client;
+pub mod command;
+pub mod control_plane;
+pub mod etcd;
 mod eventually;
+pub mod gateway;
 pub mod guest;
+pub mod load;
 pub mod metrics;
+pub mod namespace;
 mod port;
 pub mod process;
+pub mod router;
 pub mod serin;
 pub mod simulator;
 pub mod sse;
@@ -19,8 +28,13 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
+pub use api::Api;
+pub use control_plane::ControlPlane;
 pub use eventually::eventually;
+pub use gateway::Gateway;
+pub use load::Load;
 pub use port::free_address;
+pub use router::Router;
 pub use serin::Serin;
 pub use simulator::Simulator;
 

@@ -4,23 +4,19 @@
 //! and column while the last good one stays in force.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use serin_tests::client::{Connection, Request};
-use serin_tests::serin::CALLER_SECRET;
+use serin_tests::client::Request;
+use serin_tests::load::Load;
 use serin_tests::{Serin, Simulator, World, eventually};
-use tokio::task::JoinSet;
 use tokio::time::interval;
 
-use crate::documents::{chat, streamed, with_fallback};
+use crate::documents::with_fallback;
 
 const EDITS: usize = 200;
 const BETWEEN_EDITS: Duration = Duration::from_millis(300);
 const INVALID_EVERY: usize = 5;
-const CALLERS: usize = 4;
 
 /// Version `number` of the documents: other weights, and an alias that tells which it is.
 fn version(providers: [SocketAddr; 2], number: usize) -> String {
@@ -79,67 +75,6 @@ fn place(file: &str, mark: &str) -> String {
     format!("serin.yaml:{line}:")
 }
 
-struct Load {
-    stop: Arc<AtomicBool>,
-    answered: Arc<AtomicUsize>,
-    callers: JoinSet<Vec<String>>,
-}
-
-impl Load {
-    /// Callers on kept connections, every other request a stream, until told to stop.
-    fn start(traffic: SocketAddr) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let answered = Arc::new(AtomicUsize::new(0));
-        let mut callers = JoinSet::new();
-        for _ in 0..CALLERS {
-            callers.spawn(caller(traffic, Arc::clone(&stop), Arc::clone(&answered)));
-        }
-        Self {
-            stop,
-            answered,
-            callers,
-        }
-    }
-
-    /// How many answers there were, and what was wrong with the bad ones.
-    async fn end(self) -> (usize, Vec<String>) {
-        self.stop.store(true, Ordering::Relaxed);
-        let failed = self
-            .callers
-            .join_all()
-            .await
-            .into_iter()
-            .flatten()
-            .collect();
-        (self.answered.load(Ordering::Relaxed), failed)
-    }
-}
-
-async fn caller(to: SocketAddr, stop: Arc<AtomicBool>, answered: Arc<AtomicUsize>) -> Vec<String> {
-    let mut failed = Vec::new();
-    let mut connection = Connection::open(to).await.expect("somebody listens");
-    // A pace rather than a flood: the story is about edits, not about throughput.
-    let mut pace = interval(Duration::from_millis(10));
-    let bodies = [chat().to_string(), streamed().to_string()];
-    for body in bodies.iter().cycle() {
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
-        pace.tick().await;
-        let request = Request::post("/v1/chat/completions", body.as_str()).key(CALLER_SECRET);
-        match connection.exchange(&request).await {
-            Ok(answer) if answer.status() == 200 && answer.whole => {}
-            Ok(answer) => failed.push(format!("{} {}", answer.status(), answer.text())),
-            Err(error) => {
-                failed.push(error.to_string());
-                connection = Connection::open(to).await.expect("somebody listens");
-            }
-        }
-        answered.fetch_add(1, Ordering::Relaxed);
-    }
-    failed
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_fails_and_each_mistake_is_told_with_its_place() {
     let world = World::new();
@@ -153,8 +88,8 @@ async fn no_request_fails_and_each_mistake_is_told_with_its_place() {
             .script(&json!({"journal": "off", "default": {"answerTokens": 3}}))
             .await;
     }
-    let serin = Serin::up(&world, &version(providers, 0)).await;
-    let load = Load::start(serin.traffic);
+    let serin = Serin::following(&world, &version(providers, 0)).await;
+    let load = Load::start(&[serin.traffic], "chat");
 
     let mut pace = interval(BETWEEN_EDITS);
     let mut places = Vec::new();
@@ -183,14 +118,7 @@ async fn no_request_fails_and_each_mistake_is_told_with_its_place() {
     })
     .await;
 
-    let (answered, failed) = load.end().await;
-    assert!(
-        failed.is_empty(),
-        "{} of {answered} failed: {:?}",
-        failed.len(),
-        failed.first()
-    );
-    assert!(answered > 1_000, "that was no load: {answered}");
+    load.end().await.nobody_noticed(1_000);
     every_mistake_is_told(&serin, &places).await;
     every_version_was_applied(&serin).await;
 }

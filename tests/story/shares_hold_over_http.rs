@@ -85,7 +85,7 @@ async fn stage(world: &World, weights: [u32; 3]) -> (Simulator, Serin) {
     simulator
         .script(&json!({"journal": "off", "default": {"answerTokens": 1}}))
         .await;
-    let serin = Serin::up(world, &version(simulator.address, weights, "v0")).await;
+    let serin = Serin::following(world, &version(simulator.address, weights, "v0")).await;
     (simulator, serin)
 }
 

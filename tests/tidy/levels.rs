@@ -1,8 +1,9 @@
-//! Inside the router: a file uses its own level and those below.
+//! Inside router and control plane: a file uses its own level and those below.
 //!
-//!   4 lib, server …   3 request   2 worker, snapshot, target …   1 pure rules
-//! Every file of `router/src` has a level, by its own line in the table or by its folder's, so a
-//! new one cannot escape. The longest entry that fits counts. Tests may look anywhere.
+//!   router         4 lib, server …      3 request   2 worker, snapshot, target …   1 pure rules
+//!   control plane  4 lib                3 api, grpc 2 change, view, fleet, leader … 1 pure rules
+//! Every file of theirs has a level, by its own line in the table or by its folder's, so a new one
+//! cannot escape. The longest entry that fits counts. Tests may look anywhere.
 
 use std::collections::BTreeMap;
 
@@ -59,62 +60,115 @@ const LEVELS: [(&str, u8); 44] = [
     ("retry/", 1),
 ];
 
-/// The level of a file of `router/src`, given without ending: `target/gate`.
-pub(crate) fn level(file: &str) -> Option<u8> {
-    let fits = |entry: &str| entry == file || (entry.ends_with('/') && file.starts_with(entry));
-    let best = LEVELS
-        .iter()
-        .filter(|(entry, _)| fits(entry))
-        .max_by_key(|(entry, _)| entry.len());
-    best.map(|(_, level)| *level)
+/// The same inside the control plane.
+const CONTROL_PLANE: [(&str, u8); 23] = [
+    ("lib", 4),
+    // A stage for tests inside the crate.
+    ("stage/", 4),
+    ("api/", 3),
+    ("grpc/", 3),
+    ("applier", 3),
+    ("plane", 2),
+    ("background", 2),
+    ("auth/", 2),
+    ("auth/role", 1),
+    ("change/", 2),
+    ("change/asked", 1),
+    ("change/guard", 1),
+    ("change/live", 1),
+    ("read", 2),
+    ("view/", 2),
+    ("fleet", 2),
+    ("fleet/", 2),
+    ("leader", 2),
+    ("care", 2),
+    ("metrics/", 2),
+    ("clock", 2),
+    ("secret", 1),
+    ("settings", 2),
+];
+
+/// A crate whose files have levels.
+pub(crate) struct Layered {
+    folder: &'static str,
+    levels: &'static [(&'static str, u8)],
 }
 
-/// Faults of all files below `router/src`.
-pub(crate) fn of_router(files: &[File]) -> Vec<String> {
-    let router: BTreeMap<&str, &File> = files
-        .iter()
-        .filter(|file| !is_test_file(&file.path))
-        .filter_map(|file| {
-            let name = file.path.strip_prefix("router/src/")?.strip_suffix(".rs")?;
-            Some((name, file))
-        })
-        .collect();
-    router
-        .iter()
-        .flat_map(|(name, file)| of_file(name, file, &router))
-        .collect()
+pub(crate) const LAYERED: [Layered; 2] = [
+    Layered {
+        folder: "router/src/",
+        levels: &LEVELS,
+    },
+    Layered {
+        folder: "control-plane/src/",
+        levels: &CONTROL_PLANE,
+    },
+];
+
+/// The level of a file, given by its path in the repository; `None` outside the layered crates.
+pub(crate) fn level(path: &str) -> Option<u8> {
+    let layered = LAYERED.iter().find(|l| path.starts_with(l.folder))?;
+    layered.level(path.strip_prefix(layered.folder)?.strip_suffix(".rs")?)
 }
 
-fn of_file(name: &str, file: &File, router: &BTreeMap<&str, &File>) -> Vec<String> {
-    let Some(own) = level(name) else {
-        return vec![format!(
-            "{}: no level: give it one in tests/tidy/levels.rs",
-            file.path
-        )];
-    };
-    let code = shipped(&file.text);
-    let mut used = paths(&code, "crate");
-    used.extend(
-        paths(&code, "super")
-            .into_iter()
-            .map(|(line, path)| (line, above(name, path))),
-    );
-    let mut faults = Vec::new();
-    for (line, path) in used {
-        let Some(target) = resolve(&path, router) else {
-            continue;
-        };
-        if target == "lib" || level(&target).is_none_or(|theirs| theirs <= own) {
-            continue;
-        }
-        let theirs = level(&target).unwrap_or_default();
-        faults.push(format!(
-            "{}:{line}: level {own} uses {} of level {theirs}",
-            file.path,
-            path.join("::")
-        ));
+impl Layered {
+    /// The level of a file, given without folder and ending: `target/gate`.
+    fn level(&self, file: &str) -> Option<u8> {
+        let fits = |entry: &str| entry == file || (entry.ends_with('/') && file.starts_with(entry));
+        let best = self
+            .levels
+            .iter()
+            .filter(|(entry, _)| fits(entry))
+            .max_by_key(|(entry, _)| entry.len());
+        best.map(|(_, level)| *level)
     }
-    faults
+
+    /// Faults of all its files.
+    pub(crate) fn check(&self, files: &[File]) -> Vec<String> {
+        let own: BTreeMap<&str, &File> = files
+            .iter()
+            .filter(|file| !is_test_file(&file.path))
+            .filter_map(|file| {
+                let name = file.path.strip_prefix(self.folder)?.strip_suffix(".rs")?;
+                Some((name, file))
+            })
+            .collect();
+        own.iter()
+            .flat_map(|(name, file)| self.of_file(name, file, &own))
+            .collect()
+    }
+
+    fn of_file(&self, name: &str, file: &File, all: &BTreeMap<&str, &File>) -> Vec<String> {
+        let Some(own) = self.level(name) else {
+            return vec![format!(
+                "{}: no level: give it one in tests/tidy/levels.rs",
+                file.path
+            )];
+        };
+        let code = shipped(&file.text);
+        let mut used = paths(&code, "crate");
+        used.extend(
+            paths(&code, "super")
+                .into_iter()
+                .map(|(line, path)| (line, above(name, path))),
+        );
+        let mut faults = Vec::new();
+        for (line, path) in used {
+            let Some(target) = resolve(&path, all) else {
+                continue;
+            };
+            let theirs = self.level(&target).unwrap_or_default();
+            if target == "lib" || theirs <= own {
+                continue;
+            }
+            faults.push(format!(
+                "{}:{line}: level {own} uses {} of level {theirs}",
+                file.path,
+                path.join("::")
+            ));
+        }
+        faults
+    }
 }
 
 /// The path from the crate's root of what `file` calls `super::path`.
@@ -136,13 +190,13 @@ fn above(file: &str, path: Vec<String>) -> Vec<String> {
 }
 
 /// The file in which a path from the root ends: the longest prefix that is one.
-fn resolve(path: &[String], router: &BTreeMap<&str, &File>) -> Option<String> {
+fn resolve(path: &[String], files: &BTreeMap<&str, &File>) -> Option<String> {
     (1..=path.len()).rev().find_map(|count| {
         let name = path[..count].join("/");
         let folder = format!("{name}/mod");
         [name, folder]
             .into_iter()
-            .find(|name| router.contains_key(name.as_str()))
+            .find(|name| files.contains_key(name.as_str()))
     })
 }
 
@@ -166,7 +220,7 @@ mod tests {
             .map(|(name, text)| File::new(&format!("router/src/{name}.rs"), text))
             .collect();
         files.push(File::new(&format!("router/src/{path}.rs"), text));
-        of_router(&files)
+        LAYERED[0].check(&files)
     }
 
     #[rustfmt::skip]

@@ -67,8 +67,10 @@ fn crates_know_only_those_below_them() {
 }
 
 #[test]
-fn router_files_use_their_own_level_and_those_below() {
-    assert_clean(&levels::of_router(&files()));
+fn files_use_their_own_level_and_those_below() {
+    for layered in &levels::LAYERED {
+        assert_clean(&layered.check(&files()));
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ const WALLS: [Wall; 7] = [
     Wall {
         folder: "store",
         ours: &["serin-proto"],
-        in_tests: &[],
+        in_tests: &["serin-tests"],
     },
     Wall {
         folder: "router",

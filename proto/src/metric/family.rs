@@ -186,6 +186,11 @@ pub const PANICS: Metric = counter(
     "Panics of our own code that were caught.",
     &["place"],
 );
+pub const SNAPSHOT_WRITE_FAILURES: Metric = counter(
+    "serin_snapshot_write_failures_total",
+    "Attempts to write the snapshot file that failed.",
+    &[],
+);
 pub const BUILD_INFO: Metric = gauge(
     "serin_build_info",
     "1, with the version that runs.",
@@ -193,7 +198,7 @@ pub const BUILD_INFO: Metric = gauge(
 );
 
 /// All of them, in the order of the contract.
-pub const ALL: [Metric; 30] = [
+pub const ALL: [Metric; 31] = [
     REQUESTS,
     REQUEST_DURATION,
     OVERHEAD,
@@ -223,10 +228,11 @@ pub const ALL: [Metric; 30] = [
     CONFIG_UNKNOWN_FIELDS,
     ACTOR_MESSAGES_DROPPED,
     PANICS,
+    SNAPSHOT_WRITE_FAILURES,
     BUILD_INFO,
 ];
 
-const fn counter(
+pub(super) const fn counter(
     name: &'static str,
     help: &'static str,
     labels: &'static [&'static str],
@@ -240,7 +246,11 @@ const fn counter(
     }
 }
 
-const fn gauge(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Metric {
+pub(super) const fn gauge(
+    name: &'static str,
+    help: &'static str,
+    labels: &'static [&'static str],
+) -> Metric {
     Metric {
         name,
         help,
@@ -250,7 +260,7 @@ const fn gauge(name: &'static str, help: &'static str, labels: &'static [&'stati
     }
 }
 
-const fn histogram(
+pub(super) const fn histogram(
     name: &'static str,
     help: &'static str,
     labels: &'static [&'static str],

@@ -2,9 +2,10 @@
 //! dashboards draw them.
 //!
 //! A metric is a value ([`Metric`]), so that a test can hold a live `/metrics` against the list
-//! ([`family::ALL`]). Labels are names from configuration or closed sets, never what a caller sent.
+//! ([`family::ALL`], [`control_plane::ALL`]). Labels are names from configuration or closed sets, never what a caller sent.
 //! What is not built yet is not listed yet.
 
+pub mod control_plane;
 pub mod family;
 mod label;
 mod process;

@@ -1,18 +1,32 @@
 //! What only shows when documents stand side by side: names used twice, names that lead nowhere.
 //!
-//! A model name must mean one route, so names and aliases of all routes are one set.
+//! A model name must mean one route, so names and aliases of all routes are one set. What documents
+//! say of each other is told in `relation.rs`; `admission` judges the same of a store.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
-use super::{Findings, traffic};
-use crate::{fault::Pointer, suggest::nearest, v1};
+use super::{
+    Findings,
+    relation::{
+        Claim, Spot, key_claims, key_needs, key_routes, no_such, route_claims, route_needs, unknown,
+    },
+    traffic,
+};
+use crate::{
+    fault::Pointer,
+    key::{DocumentKey, Kind},
+    v1,
+};
 
 pub(super) fn check(file: &v1::File, findings: &mut Findings) {
     names(file, findings);
-    aliases(&file.routes, findings);
-    providers(file, findings);
-    keys(file, findings);
-    secrets(&file.keys, findings);
+    let routes = file.routes.iter();
+    let claims = routes.map(|route| (&*route.name, route_claims(route).collect()));
+    claimed("routes", claims.collect(), findings);
+    let keys = file.keys.iter();
+    let claims = keys.map(|key| (&*key.name, key_claims(key).collect()));
+    claimed("keys", claims.collect(), findings);
+    needed(file, findings);
     rollouts(file, findings);
 }
 
@@ -23,42 +37,22 @@ pub(super) fn all_are_named(file: &v1::File) -> bool {
         .all(|(_, names)| names.iter().all(|name| !name.is_empty()))
 }
 
-fn lists(file: &v1::File) -> [(&'static str, Vec<&str>); 4] {
+fn lists(file: &v1::File) -> [(Kind, Vec<&str>); 4] {
+    let providers = file.providers.iter().map(|document| &*document.name);
+    let routes = file.routes.iter().map(|document| &*document.name);
+    let keys = file.keys.iter().map(|document| &*document.name);
+    let tiers = file.tiers.iter().map(|document| &*document.name);
     [
-        (
-            "providers",
-            file.providers
-                .iter()
-                .map(|document| document.name.as_str())
-                .collect(),
-        ),
-        (
-            "routes",
-            file.routes
-                .iter()
-                .map(|document| document.name.as_str())
-                .collect(),
-        ),
-        (
-            "keys",
-            file.keys
-                .iter()
-                .map(|document| document.name.as_str())
-                .collect(),
-        ),
-        (
-            "tiers",
-            file.tiers
-                .iter()
-                .map(|document| document.name.as_str())
-                .collect(),
-        ),
+        (Kind::Provider, providers.collect()),
+        (Kind::Route, routes.collect()),
+        (Kind::Key, keys.collect()),
+        (Kind::Tier, tiers.collect()),
     ]
 }
 
 fn names(file: &v1::File, findings: &mut Findings) {
-    for (list, names) in lists(file) {
-        let list = Pointer::root().key(list);
+    for (kind, names) in lists(file) {
+        let list = Pointer::root().key(kind.plural());
         let placed = names
             .iter()
             .enumerate()
@@ -67,114 +61,72 @@ fn names(file: &v1::File, findings: &mut Findings) {
     }
 }
 
-fn aliases(routes: &[v1::Route], findings: &mut Findings) {
-    let names: HashSet<&str> = routes.iter().map(|route| route.name.as_str()).collect();
-    let mut owners: HashMap<&str, &str> = HashMap::new();
-    for (i, route) in routes.iter().enumerate() {
-        for (j, alias) in route
-            .aliases
-            .iter()
-            .enumerate()
-            .filter(|(_, alias)| !alias.is_empty())
-        {
-            let taken = if names.contains(alias.as_str()) {
-                Some(format!("{alias:?} is already the name of a route"))
-            } else {
-                let owner = owners.insert(alias, &route.name);
-                owner.map(|owner| format!("{alias:?} is already an alias of route {owner}"))
-            };
-            if let Some(message) = taken {
-                let at = Pointer::root().key("routes").at(i).key("aliases").at(j);
-                findings.fault(&at, "alias_taken", message);
+/// In a file every name is taken before any alias, whatever stands first.
+/// Of two documents that claim the same, the later one is at fault; but every name is taken before
+/// any alias. A document that repeats itself is told by `route.rs` and `key.rs`.
+fn claimed(list: &str, documents: Vec<(&str, Vec<(Spot, Claim)>)>, findings: &mut Findings) {
+    let mut holders: HashMap<&Claim, (&str, Spot)> = HashMap::new();
+    for (document, claims) in &documents {
+        let name = claims.iter().find(|(spot, _)| *spot == Spot::Name);
+        holders.extend(name.map(|(spot, claim)| (claim, (*document, *spot))));
+    }
+    for (i, (document, claims)) in documents.iter().enumerate() {
+        let at = Pointer::root().key(list).at(i);
+        for (spot, claim) in claims.iter().filter(|(spot, _)| *spot != Spot::Name) {
+            let (holder, there) = *holders.entry(claim).or_insert((*document, *spot));
+            if holder != *document {
+                let message = claim.taken(holder, there);
+                findings.fault(&spot.pointer(&at), claim.code(), message);
             }
         }
     }
 }
 
-fn providers(file: &v1::File, findings: &mut Findings) {
-    let known: HashSet<&str> = file.providers.iter().map(|p| p.name.as_str()).collect();
-    for (i, route) in file.routes.iter().enumerate() {
-        for (j, target) in route.targets.iter().enumerate() {
-            if !target.provider.is_empty() && !known.contains(target.provider.as_str()) {
-                let at = Pointer::root()
-                    .key("routes")
-                    .at(i)
-                    .key("targets")
-                    .at(j)
-                    .key("provider");
-                let message = no_such("provider", &target.provider, &known);
-                findings.fault(&at, "unknown_provider", message);
-            }
-        }
-    }
-}
-
-fn keys(file: &v1::File, findings: &mut Findings) {
-    let tiers: HashSet<&str> = file.tiers.iter().map(|tier| tier.name.as_str()).collect();
-    let routes: HashSet<&str> = file
-        .routes
-        .iter()
-        .map(|route| route.name.as_str())
+/// Providers of routes and tiers of keys are there; of the routes of keys it is only said.
+fn needed(file: &v1::File, findings: &mut Findings) {
+    // Sorted, so that of two names that are equally near the same one is suggested each time.
+    let known: BTreeSet<DocumentKey> = lists(file)
+        .into_iter()
+        .flat_map(|(kind, names)| names.into_iter().map(move |name| document_key(kind, name)))
         .collect();
+    let missing = |need: &DocumentKey| {
+        let names = known.iter().filter(|known| known.kind == need.kind);
+        let message = || no_such(need, names.map(|known| known.name.as_str()));
+        (!known.contains(need)).then(message)
+    };
+    for (i, route) in file.routes.iter().enumerate() {
+        let at = Pointer::root().key("routes").at(i);
+        for (spot, need) in route_needs(route) {
+            if let Some(message) = missing(&need) {
+                findings.fault(&spot.pointer(&at), unknown(need.kind), message);
+            }
+        }
+    }
     for (i, key) in file.keys.iter().enumerate() {
         let at = Pointer::root().key("keys").at(i);
-        if !key.tier.is_empty() && !tiers.contains(key.tier.as_str()) {
-            findings.fault(
-                &at.key("tier"),
-                "unknown_tier",
-                no_such("tier", &key.tier, &tiers),
-            );
-        }
-        for (j, route) in key.routes.iter().enumerate() {
-            if route != "*" && !routes.contains(route.as_str()) {
-                let message = no_such("route", route, &routes);
-                findings.warn(&at.key("routes").at(j), "unknown_route", message);
+        for (spot, need) in key_needs(key) {
+            if let Some(message) = missing(&need) {
+                findings.fault(&spot.pointer(&at), unknown(need.kind), message);
             }
         }
-    }
-}
-
-/// One secret admits one caller: the same digest in two places would make it two.
-fn secrets(keys: &[v1::Key], findings: &mut Findings) {
-    let mut seen: HashMap<String, Pointer> = HashMap::new();
-    for (i, key) in keys.iter().enumerate() {
-        for (j, secret) in key
-            .secrets
-            .iter()
-            .enumerate()
-            .filter(|(_, s)| !s.sha256.is_empty())
-        {
-            let at = Pointer::root()
-                .key("keys")
-                .at(i)
-                .key("secrets")
-                .at(j)
-                .key("sha256");
-            let digest = secret.sha256.to_ascii_lowercase();
-            if let Some(first) = seen.get(&digest) {
-                let message = format!("is the same secret as {}", first.as_str());
-                findings.fault(&at, "duplicate_secret", message);
-            } else {
-                seen.insert(digest, at);
+        for (spot, need) in key_routes(key) {
+            if let Some(message) = missing(&need) {
+                findings.warn(&spot.pointer(&at), unknown(need.kind), message);
             }
         }
     }
 }
 
 fn rollouts(file: &v1::File, findings: &mut Findings) {
-    let routes: HashSet<&str> = file
-        .routes
-        .iter()
-        .map(|route| route.name.as_str())
-        .collect();
     for (i, rollout) in file.rollouts.iter().enumerate() {
         let at = Pointer::root().key("rollouts").at(i);
         if rollout.route.is_empty() {
             continue;
         }
         let Some(route) = file.routes.iter().find(|route| route.name == rollout.route) else {
-            let message = no_such("route", &rollout.route, &routes);
-            findings.fault(&at.key("route"), "unknown_route", message);
+            let names = file.routes.iter().map(|route| route.name.as_str());
+            let message = no_such(&document_key(Kind::Route, &rollout.route), names);
+            findings.fault(&at.key("route"), unknown(Kind::Route), message);
             continue;
         };
         if rollout.candidate.is_empty() {
@@ -188,9 +140,7 @@ fn rollouts(file: &v1::File, findings: &mut Findings) {
     }
 }
 
-fn no_such(kind: &str, name: &str, known: &HashSet<&str>) -> String {
-    match nearest(name, known.iter().copied()) {
-        Some(near) => format!("there is no {kind} {name:?}; did you mean {near}?"),
-        None => format!("there is no {kind} {name:?}"),
-    }
+fn document_key(kind: Kind, name: &str) -> DocumentKey {
+    let name = name.to_owned();
+    DocumentKey { kind, name }
 }

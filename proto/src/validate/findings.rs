@@ -34,6 +34,11 @@ impl Findings {
         }
     }
 
+    /// Whether further faults would be dropped.
+    pub(super) fn is_full(&self) -> bool {
+        self.faults.len() >= FAULTS_MAX
+    }
+
     /// A name is there and may be one.
     pub(super) fn name(&mut self, at: &Pointer, text: &str) {
         if self.required(at, text) && !is_name(text) {

@@ -1,12 +1,14 @@
-//! Keys and tiers: secrets, limits, budget.
+//! Keys, tiers and tokens: secrets, limits, budget, roles.
 //!
 //! A secret is a digest or a reference, exactly one of them. At most two are live at a time: the
 //! old and the new one of a rotation. No message repeats a digest.
 
+use std::collections::HashMap;
+
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{Findings, provider::variable};
-use crate::{fault::Pointer, name::is_name, v1};
+use super::{Findings, provider::variable, relation::key_claims};
+use crate::{fault::Pointer, name::is_name, token::Role, v1};
 
 /// Secrets of one key that may be live at once.
 const LIVE_SECRETS_MAX: usize = 2;
@@ -26,6 +28,7 @@ pub(super) fn check(
         let is_over = expiry.zip(now).is_some_and(|(expiry, now)| expiry <= now);
         live += usize::from(!is_over);
     }
+    once(key, at, findings);
     if live > LIVE_SECRETS_MAX {
         let message =
             format!("has {live} live secrets, at most {LIVE_SECRETS_MAX}: remove the oldest");
@@ -44,9 +47,50 @@ pub(super) fn check(
     figures(key.limits.as_ref(), key.budget.as_ref(), at, findings);
 }
 
+/// Whether another key has its secrets is for `across.rs`.
+fn once(key: &v1::Key, at: &Pointer, findings: &mut Findings) {
+    let mut seen = HashMap::new();
+    for (spot, claim) in key_claims(key) {
+        let first = *seen.entry(claim.clone()).or_insert(spot);
+        if first != spot {
+            let message = format!("is the same secret as {}", first.pointer(at).as_str());
+            findings.fault(&spot.pointer(at), claim.code(), message);
+        }
+    }
+}
+
+/// Only who reads a file can hash what `env` and `file` name; a router would have nothing to
+/// compare a caller's secret with.
+pub(super) fn check_stored(key: &v1::Key, findings: &mut Findings) {
+    for (i, secret) in key.secrets.iter().enumerate() {
+        let at = Pointer::root().key("secrets").at(i);
+        for (field, text) in [("env", &secret.env), ("file", &secret.file)] {
+            if !text.is_empty() {
+                let message = "is for files only: write sha256, the SHA-256 of the whole secret";
+                findings.fault(&at.key(field), "bad_secret", message);
+            }
+        }
+    }
+}
+
 pub(super) fn check_tier(tier: &v1::Tier, at: &Pointer, findings: &mut Findings) {
     findings.name(&at.key("name"), &tier.name);
     figures(tier.limits.as_ref(), tier.budget.as_ref(), at, findings);
+}
+
+pub(super) fn check_token(token: &v1::Token, findings: &mut Findings) {
+    let at = Pointer::root();
+    role(&token.role, &at.key("role"), findings);
+    if findings.required(&at.key("sha256"), &token.sha256) {
+        digest(&token.sha256, &at.key("sha256"), findings);
+    }
+    expiry(&token.expires_at, &at.key("expiresAt"), findings);
+}
+
+pub(super) fn role(word: &str, at: &Pointer, findings: &mut Findings) {
+    if findings.required(at, word) {
+        findings.word(at, word, &Role::ALL.map(Role::as_str));
+    }
 }
 
 /// Where a secret comes from: exactly one of sha256, env, file.
@@ -59,15 +103,18 @@ pub(super) fn source([sha256, env, file]: [&String; 3], at: &Pointer, findings: 
         let message = format!("has {written} of sha256, env, file: write exactly one");
         findings.fault(at, "bad_secret", message);
     }
-    if !sha256.is_empty() && !is_digest(sha256) {
-        let message = "is not 64 hex digits; the SHA-256 of the whole secret is meant";
-        findings.fault(&at.key("sha256"), "bad_secret", message);
+    if !sha256.is_empty() {
+        digest(sha256, &at.key("sha256"), findings);
     }
     variable(env, &at.key("env"), findings);
 }
 
-fn is_digest(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
+/// Lists show eight digits of a digest; those are no digest to be written back.
+fn digest(text: &str, at: &Pointer, findings: &mut Findings) {
+    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        let message = "is not 64 hex digits; the SHA-256 of the whole secret is meant";
+        findings.fault(at, "bad_secret", message);
+    }
 }
 
 fn expiry(text: &str, at: &Pointer, findings: &mut Findings) -> Option<OffsetDateTime> {

@@ -11,6 +11,7 @@ mod key;
 mod pending;
 mod policy;
 mod provider;
+pub(crate) mod relation;
 mod rollout;
 mod route;
 mod server;
@@ -22,6 +23,7 @@ pub use findings::Findings;
 
 use crate::{
     address::{Network, Networks},
+    document::Document,
     fault::{Fault, Pointer},
     v1,
 };
@@ -44,6 +46,37 @@ pub fn validate(file: &v1::File, context: &Context) -> Findings {
     findings
 }
 
+/// Judges a document alone, as it is stored: a key's secrets are digests by then.
+pub(crate) fn document(document: &Document, context: &Context) -> Findings {
+    let mut findings = Findings::default();
+    let at = Pointer::root();
+    match document {
+        Document::Provider(provider) => {
+            let networks = context.networks.clone().unwrap_or_default();
+            provider::check(provider, &networks, &at, &mut findings);
+        }
+        Document::Tier(tier) => key::check_tier(tier, &at, &mut findings),
+        Document::Key(key) => {
+            key::check(key, context.now, &at, &mut findings);
+            key::check_stored(key, &mut findings);
+        }
+        Document::Route(route) => route::check(route, &at, &mut findings),
+    }
+    findings
+}
+
+/// What a document has that is not yet enforced, as warnings.
+pub(crate) fn pending(document: &Document, findings: &mut Findings) {
+    pending::check_document(document, findings);
+}
+
+/// Judges a token of the control plane.
+pub(crate) fn token(token: &v1::Token) -> Findings {
+    let mut findings = Findings::default();
+    key::check_token(token, &mut findings);
+    findings
+}
+
 /// Codes of faults that a value which was not read can cause elsewhere in its document.
 const RESTS_ON_OTHERS: [&str; 4] = [
     "missing",
@@ -61,7 +94,7 @@ pub(crate) fn beside(file: &v1::File, context: &Context, unreadable: Vec<Fault>)
         is_inside(&fault.pointer, &lost.pointer)
             || is_inside(&lost.pointer, &fault.pointer)
             || RESTS_ON_OTHERS.contains(&fault.code)
-                && document(&fault.pointer) == document(&lost.pointer)
+                && of_document(&fault.pointer) == of_document(&lost.pointer)
     };
     findings
         .faults
@@ -111,7 +144,7 @@ fn each(file: &v1::File, context: &Context, findings: &mut Findings) {
 }
 
 /// The part of a pointer that names the document: its list and its index.
-fn document(pointer: &str) -> &str {
+fn of_document(pointer: &str) -> &str {
     let end = pointer
         .match_indices('/')
         .nth(2)

@@ -6,10 +6,10 @@
 use serde_json::Value;
 
 use super::Findings;
-use crate::{fault::Pointer, v1};
+use crate::{document::Document, fault::Pointer, v1};
 
 /// Paths of fields, `*` standing for each element. With a word: only if that is the value.
-pub(super) const PENDING: [(&str, Option<&str>); 26] = [
+pub(super) const PENDING: [(&str, Option<&str>); 22] = [
     ("server/trustedProxies", None),
     ("server/cors/origins", None),
     ("server/limits/redis", None),
@@ -19,11 +19,7 @@ pub(super) const PENDING: [(&str, Option<&str>); 26] = [
     ("server/telemetry/protocol", None),
     ("server/telemetry/sampleRatio", None),
     ("server/telemetry/genAiMetrics", None),
-    ("server/etcd", None),
-    ("server/controlPlane/listen", None),
-    ("server/controlPlane/grpcListen", None),
     ("server/controlPlane/prometheus", None),
-    ("server/controlPlane/tokens", None),
     ("routes/*/traffic/rollout", None),
     ("routes/*/traffic/mirror", None),
     ("routes/*/breaker/minRequests", None),
@@ -46,6 +42,25 @@ pub(super) fn check(file: &v1::File, findings: &mut Findings) {
         .filter(is_written)
         .map(|(path, _)| path.replace('/', "."))
         .collect();
+    warn(&named, findings);
+}
+
+/// The same for one document, its fields named from itself (`breaker.minRequests`).
+pub(super) fn check_document(document: &Document, findings: &mut Findings) {
+    let kind = document.kind().plural();
+    let json: Value = serde_json::from_slice(&document.to_json()).unwrap_or_default();
+    let inside = |(path, word): &(&'static str, Option<&str>)| {
+        let path = path.strip_prefix(kind)?.strip_prefix("/*/")?;
+        written(&json, path, *word).then(|| path.replace('/', "."))
+    };
+    let mut named: Vec<String> = PENDING.iter().filter_map(inside).collect();
+    if PENDING.contains(&(kind, None)) {
+        named.push(kind.to_owned());
+    }
+    warn(&named, findings);
+}
+
+fn warn(named: &[String], findings: &mut Findings) {
     if !named.is_empty() {
         let message = format!(
             "accepted, not yet enforced in this release: {}",

@@ -3,7 +3,9 @@
 //! Its live part is judged in `traffic.rs`, its timeouts and limits in `policy.rs`; whether its
 //! providers exist, and whether its names clash with another route's, in `across.rs`.
 
-use super::{Findings, policy, provider::is_token, traffic};
+use std::collections::HashMap;
+
+use super::{Findings, policy, provider::is_token, relation::route_claims, traffic};
 use crate::{fault::Pointer, name::is_alias, v1};
 
 /// Longest model name or body field, in bytes.
@@ -18,6 +20,7 @@ pub(super) fn check(route: &v1::Route, at: &Pointer, findings: &mut Findings) {
             findings.fault(&at.key("aliases").at(i), "bad_alias", message);
         }
     }
+    once(route, at, findings);
     targets(&route.targets, &at.key("targets"), findings);
     match &route.traffic {
         Some(traffic) => traffic::check(traffic, route, &at.key("traffic"), findings),
@@ -31,6 +34,18 @@ pub(super) fn check(route: &v1::Route, at: &Pointer, findings: &mut Findings) {
     }
     policy::check(route, at, findings);
     warn_of_constant_affinity(route, at, findings);
+}
+
+/// Whether another route has its names is for `across.rs`.
+fn once(route: &v1::Route, at: &Pointer, findings: &mut Findings) {
+    let mut seen = HashMap::new();
+    for (spot, claim) in route_claims(route) {
+        let first = *seen.entry(claim.clone()).or_insert(spot);
+        if first != spot {
+            let message = claim.taken(&route.name, first);
+            findings.fault(&spot.pointer(at), claim.code(), message);
+        }
+    }
 }
 
 fn targets(targets: &[v1::Target], at: &Pointer, findings: &mut Findings) {

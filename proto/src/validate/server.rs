@@ -165,18 +165,20 @@ fn check_control_plane(settings: &v1::ControlPlane, at: &Pointer, findings: &mut
     for (i, token) in settings.tokens.iter().enumerate() {
         let at = at.at(i);
         findings.name(&at.key("name"), &token.name);
-        if findings.required(&at.key("role"), &token.role) {
-            findings.word(
-                &at.key("role"),
-                &token.role,
-                &["viewer", "operator", "admin"],
-            );
-        }
+        key::role(&token.role, &at.key("role"), findings);
         key::source([&token.sha256, &token.env, &token.file], &at, findings);
     }
-    let names = settings.tokens.iter().enumerate();
+    let tokens = || settings.tokens.iter().enumerate();
     findings.unique(
-        names.map(|(i, t)| (at.at(i).key("name"), t.name.as_str())),
+        tokens().map(|(i, t)| (at.at(i).key("name"), t.name.as_str())),
         "duplicate_name",
     );
+    for (i, token) in tokens().filter(|(_, token)| !token.sha256.is_empty()) {
+        let same =
+            |other: &&v1::ControlPlaneToken| other.sha256.eq_ignore_ascii_case(&token.sha256);
+        if let Some(first) = settings.tokens.iter().take(i).find(same) {
+            let message = format!("is the same secret as that of token {:?}", first.name);
+            findings.fault(&at.at(i).key("sha256"), "duplicate_secret", message);
+        }
+    }
 }

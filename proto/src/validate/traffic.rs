@@ -6,6 +6,9 @@
 use super::Findings;
 use crate::{fault::Pointer, suggest::nearest, unit::Share, v1};
 
+/// Most targets that a message lists.
+const NAMED_MAX: usize = 10;
+
 pub(super) fn check(
     traffic: &v1::Traffic,
     route: &v1::Route,
@@ -41,9 +44,21 @@ pub(super) fn target(name: &str, route: &v1::Route, at: &Pointer, findings: &mut
     if names().any(|known| known == name) {
         return;
     }
+    // No more is told, so no more is looked for.
+    if findings.is_full() {
+        return;
+    }
     let hint = match nearest(name, names()) {
         Some(near) => format!("did you mean {near}?"),
-        None => format!("it has {}", names().collect::<Vec<_>>().join(", ")),
+        None => {
+            let more = if route.targets.len() > NAMED_MAX {
+                ", …"
+            } else {
+                ""
+            };
+            let first: Vec<&str> = names().take(NAMED_MAX).collect();
+            format!("it has {}{more}", first.join(", "))
+        }
     };
     let message = format!("{name:?} is not a target of this route; {hint}");
     findings.fault(at, "unknown_target", message);

@@ -6,6 +6,7 @@
 use proptest::{collection::btree_map, collection::vec, option, prelude::*};
 
 use super::*;
+use crate::document::{Document, documents};
 
 fn word() -> impl Strategy<Value = String> {
     // Words that YAML could take for something else are among them.
@@ -17,11 +18,12 @@ fn word() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Decimals as people write them, up to 15 digits: serde_json reads longer ones one bit off unless
-/// its feature `float_roundtrip` is on.
+/// As people write them, and any other.
 fn number() -> impl Strategy<Value = f64> {
-    (0u64..1_000_000_000_000_000, 0i32..12)
-        .prop_map(|(digits, places)| digits as f64 / 10f64.powi(places))
+    let written = (0u64..1_000_000_000_000_000, 0i32..12)
+        .prop_map(|(digits, places)| digits as f64 / 10f64.powi(places));
+    let any = any::<f64>().prop_filter("JSON has no other", |number| number.is_finite());
+    prop_oneof![written, any]
 }
 
 prop_compose! {
@@ -97,6 +99,20 @@ proptest! {
         prop_assert_eq!(strict, file);
     }
 
+    /// What the control plane writes is what it reads, what a router reads, and what it would write
+    /// again: nothing that was absent is there, nothing that was there is gone.
+    #[test]
+    fn a_stored_document_is_the_same_to_everybody(file in file()) {
+        for (_, document) in documents(file) {
+            let stored = document.to_json();
+            let tolerated = Document::read_tolerant(document.kind(), &stored).unwrap();
+            prop_assert_eq!(tolerated.unknown_fields, 0);
+            prop_assert_eq!(tolerated.document.to_json(), stored.clone());
+            prop_assert_eq!(&tolerated.document, &document);
+            prop_assert_eq!(Document::read_strict(document.kind(), &stored), Ok(document));
+        }
+    }
+
     #[test]
     fn no_text_makes_the_reader_panic(text in "[a-z{}\\[\\]:,&*<>|\"'#~\\-0-9 \n\té]{0,60}") {
         if let Err(faults) = read("f", &text) {
@@ -114,4 +130,36 @@ proptest! {
             prop_assert!(!faults.is_empty());
         }
     }
+}
+
+#[test]
+fn a_part_may_name_what_it_does_not_hold_and_nothing_else_is_forgiven() {
+    let text = "routes:\n  - name: chat\n    targets: [{name: a, provider: p, model: m}]\n    \
+                traffic: {weights: {a: 99}}\nkeys:\n  - {name: k, tier: t, routes: [other]}\n";
+    let context = Context::default();
+    let codes = |faults: Vec<Fault>| faults.iter().map(|f| f.code).collect::<Vec<_>>();
+    let whole = codes(read_in("f", text, &context).expect_err("it is faulty"));
+    assert!(
+        whole.contains(&"unknown_provider") && whole.contains(&"unknown_tier"),
+        "{whole:?}"
+    );
+    let part = codes(read_part("f", text, &context).expect_err("its weights are"));
+    assert_eq!(part.len(), whole.len() - 2, "{part:?} of {whole:?}");
+    let good = text.replace("99", "100");
+    let read = read_part("f", &good, &context).expect("only names are left");
+    assert!(
+        !read.warnings.iter().any(|w| w.code == "unknown_route"),
+        "{:?}",
+        read.warnings
+    );
+}
+
+#[test]
+fn a_place_is_found_by_its_pointer() {
+    let places =
+        Places::of("routes:\n  - name: chat\n    traffic: {weights: {a: 99}}\n").expect("YAML");
+    assert_eq!(places.find("/routes/0/traffic/weights/a"), (3, 28));
+    assert_eq!(places.find("/routes/0/traffic/canary"), (3, 5));
+    assert_eq!(places.find("/routes/7"), (1, 1));
+    assert!(Places::of("a: [").is_none());
 }

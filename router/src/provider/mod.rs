@@ -21,6 +21,7 @@ use actix_web::http::{
     header::{HeaderName, HeaderValue},
     uri::{Authority, PathAndQuery, Scheme},
 };
+use serin_proto::document::Document;
 
 use credential::Credential;
 
@@ -28,6 +29,8 @@ use credential::Credential;
 #[derive(Debug)]
 pub(crate) struct Provider {
     pub(crate) name: String,
+    /// What it was compiled from: the same document means the same provider.
+    pub(crate) source: Arc<Document>,
     /// As written; part of what makes a target the same target.
     pub(crate) base_url: String,
     pub(crate) scheme: Scheme,

@@ -67,9 +67,9 @@ impl Line {
             served: record.served,
             attempts: record.attempts,
             revision: record
-                .snapshot
+                .edition
                 .as_ref()
-                .map_or(0, |snapshot| snapshot.revision.0),
+                .map_or(0, |edition| edition.revision.0),
             status: record.status,
             outcome,
             code: record.code,

@@ -40,7 +40,7 @@ use crate::{
     provider::{failure::Failure, usage::Usage},
     record::metrics::RouteMetrics,
     route::Route,
-    snapshot::Snapshot,
+    snapshot::Edition,
     worker::Worker,
 };
 
@@ -110,8 +110,8 @@ pub(crate) struct Record {
     pub(crate) peer: Peer,
     pub(crate) caller: Option<Arc<Caller>>,
     pub(crate) route: Option<Arc<Route>>,
-    /// The one this request keeps to its end.
-    pub(crate) snapshot: Option<Arc<Snapshot>>,
+    /// Which snapshot this request was routed by.
+    pub(crate) edition: Option<Edition>,
     pub(crate) assigned: Option<Assigned>,
     /// Role `first` is still to be counted.
     first_open: bool,
@@ -152,7 +152,7 @@ impl Record {
             peer,
             caller: None,
             route: None,
-            snapshot: None,
+            edition: None,
             assigned: None,
             first_open: false,
             is_sample: false,

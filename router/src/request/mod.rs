@@ -96,10 +96,11 @@ pub(crate) fn models(
     }
 }
 
-/// Who calls, decided by the head alone. The snapshot is the one the request keeps to its end.
+/// Who calls, decided by the head alone. The snapshot serves this request and no other one does;
+/// once its answer has begun it keeps no more of it than its edition and its route.
 fn identify(head: &HttpRequest, record: &mut Record) -> Result<Arc<Snapshot>, Rejection> {
     let snapshot = record.worker.snapshot().ok_or(Rejection::NotReady)?;
-    record.snapshot = Some(Arc::clone(&snapshot));
+    record.edition = Some(snapshot.edition.clone());
     if record.worker.shared.auth == Auth::Required {
         let authorization = head
             .headers()

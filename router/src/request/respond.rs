@@ -107,8 +107,8 @@ fn begin(status: StatusCode, record: &Record) -> HttpResponseBuilder {
         response.insert_header((name(header::ARM), arm));
         response.insert_header((name(header::ATTEMPTS), small_number(record.attempts)));
     }
-    if let Some(snapshot) = &record.snapshot {
-        response.insert_header((name(header::REVISION), snapshot.revision_header.clone()));
+    if let Some(edition) = &record.edition {
+        response.insert_header((name(header::REVISION), edition.header.clone()));
     }
     if record.worker.shared.is_draining() {
         response.force_close();

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use actix_web::http::header::HeaderValue;
 use bytes::Bytes;
+use serin_proto::document::Document;
 
 pub(crate) use policy::WhenAllOpen;
 pub(crate) use table::Table;
@@ -49,6 +50,10 @@ impl Target {
 pub(crate) struct Route {
     pub(crate) name: Arc<str>,
     pub(crate) name_header: HeaderValue,
+    /// Other names that callers may use.
+    pub(crate) aliases: Vec<Box<str>>,
+    /// What it was compiled from: the same document means the same route.
+    pub(crate) source: Arc<Document>,
     /// Tells routes apart where a number serves better than a name.
     pub(crate) seed: u64,
     pub(crate) targets: Vec<Target>,

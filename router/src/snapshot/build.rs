@@ -1,45 +1,53 @@
 //! Documents in, a snapshot out: nothing else is touched.
 //!
-//! What outlives a snapshot is taken over by identity: a target whose provider, address and model
-//! are unchanged keeps its handle, so a change of weight resets no breaker and no count. A route
-//! that cannot be built is left out with its reason; the others are not harmed.
+//! What is unchanged is taken over: a document that is the same `Arc` as in the snapshot before
+//! means the same compiled route or provider, so the price of a change is that of its own documents.
+//! What outlives a change is taken over by identity: a target whose provider, address and model are
+//! unchanged keeps its handle, so a change of weight resets no breaker and no count. The documents
+//! were admitted before; one that still cannot be built keeps the form it had in the snapshot before.
 
-use std::{collections::HashMap, sync::Arc};
+mod provider;
+mod route;
 
-use actix_web::http::{
-    header::{HeaderName, HeaderValue},
-    uri::{Authority, Scheme},
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
 };
-use bytes::Bytes;
+
+use actix_web::http::header::HeaderValue;
 use serin_proto::{
-    base_url::{BaseUrl, Host},
+    admission::{Admitted, Serving},
+    document::Document,
+    fleet::RejectedDocument,
+    key::DocumentKey,
     metric::Arm,
     unit::{Revision, Share},
-    v1,
 };
-use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Documents, Snapshot};
+use super::{Edition, Snapshot};
 use crate::{
     auth::Keyring,
-    pick::{Fallback, Rule, Split},
-    provider::{Provider, credential::Credential},
-    record::{cost::Prices, metrics::Metrics},
-    retry::Budget,
-    route::{Route, Table, Target, policy},
-    target::{Handle, Identity, breaker::Policy as BreakerPolicy},
+    provider::Provider,
+    record::metrics::Metrics,
+    route::{Route, Table},
+    target::{Handle, breaker::Policy as BreakerPolicy},
 };
+
+/// The code of a document that was admitted and cannot be built.
+const UNUSABLE: &str = "unusable";
 
 /// A snapshot, and what its watcher must do around the swap.
 pub(super) struct Built {
     pub(super) snapshot: Snapshot,
-    /// Every target of the snapshot with what its owner must know.
+    /// Targets of the routes that are new or changed, with what their owners must know.
     pub(super) targets: Vec<Owned>,
-    /// Documents that were left out, and why.
-    pub(super) refused: Vec<Refused>,
+    /// Routes of the snapshot before that are not in this one.
+    pub(super) gone: Vec<Arc<Route>>,
+    /// Documents that could not be built.
+    pub(super) rejected: Vec<RejectedDocument>,
 }
 
-/// What the actor of a target is told with each snapshot.
+/// What the actor of a target is told with each snapshot that changes its route.
 pub(super) struct Owned {
     pub(super) handle: Arc<Handle>,
     pub(super) provider: Arc<Provider>,
@@ -48,244 +56,212 @@ pub(super) struct Owned {
     pub(super) arm: Arm,
 }
 
-/// A document that was left out.
-#[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) name: String,
-    pub(super) why: String,
-}
-
-/// Compiles `documents`. `previous` lends what is unchanged.
+/// Compiles what was admitted. `previous` lends what is unchanged.
 pub(super) fn build(
-    documents: &Documents,
+    admitted: &Admitted,
     revision: Revision,
     previous: Option<&Snapshot>,
     metrics: &Metrics,
 ) -> Built {
-    let mut refused = Vec::new();
-    let mut providers: HashMap<&str, Arc<Provider>> = HashMap::new();
-    for document in &documents.providers {
-        match provider(document, previous) {
-            Ok(provider) => drop(providers.insert(&document.name, Arc::new(provider))),
-            Err(why) => refused.push(Refused {
-                name: format!("providers/{}", document.name),
-                why,
-            }),
-        }
-    }
-    let mut builder = RouteBuilder {
-        providers: &providers,
+    let mut build = Build {
+        providers: HashMap::with_capacity(previous.map_or(0, |before| before.providers.len())),
+        providers_changed: false,
         previous,
         metrics,
         targets: Vec::new(),
+        new: Vec::new(),
+        rejected: Vec::new(),
     };
-    let mut routes = Vec::new();
-    for document in &documents.routes {
-        match builder.route(document) {
-            Ok(route) => {
-                let aliases = document
-                    .aliases
-                    .iter()
-                    .map(|alias| alias.as_str().into())
-                    .collect();
-                routes.push((Arc::new(route), aliases));
-            }
-            Err(why) => refused.push(Refused {
-                name: format!("routes/{}", document.name),
-                why,
-            }),
+    let (mut routes, mut keys) = (Vec::new(), Vec::new());
+    for (key, serving) in &admitted.documents {
+        match &*serving.document {
+            Document::Provider(_) => build.provider(key, serving),
+            Document::Route(_) => routes.push((key, serving)),
+            Document::Key(_) => keys.push(Arc::clone(&serving.document)),
+            // A tier's figures belong to the limits, which are not enforced yet.
+            Document::Tier(_) => {}
         }
     }
-    let targets = builder.targets;
-    let snapshot = Snapshot {
-        revision,
-        revision_header: HeaderValue::from(revision.0),
-        keyring: Keyring::build(documents.keys.iter()),
-        routes: Table::new(routes),
-        providers: providers.into_values().collect(),
-        target_ids: targets.iter().map(|target| target.handle.id).collect(),
-    };
-    Built {
-        snapshot,
-        targets,
-        refused,
-    }
+    let (routes, gone) = build.routes(&routes);
+    build.finish(revision, (routes, gone), keys)
 }
 
-fn provider(document: &v1::Provider, previous: Option<&Snapshot>) -> Result<Provider, String> {
-    let url = BaseUrl::parse(&document.base_url).map_err(|bad| format!("baseUrl {bad}"))?;
-    let host = match &url.host {
-        Host::Name(name) => name.clone(),
-        Host::Address(std::net::IpAddr::V6(address)) => format!("[{address}]"),
-        Host::Address(address) => address.to_string(),
-    };
-    let authority = Authority::try_from(format!("{host}:{}", url.port))
-        .map_err(|_| format!("baseUrl has a host that cannot be asked for: {host}"))?;
-    let default_port = if url.https { 443 } else { 80 };
-    let host = if url.port == default_port {
-        host
-    } else {
-        authority.to_string()
-    };
-    let headers = document.headers.iter().map(|(name, value)| {
-        let name = HeaderName::try_from(name.as_str()).map_err(|_| format!("header {name}"))?;
-        let value = HeaderValue::from_str(value).map_err(|_| format!("value of header {name}"))?;
-        Ok((name, value))
-    });
-    let headers = headers.collect::<Result<Vec<_>, String>>()?;
-    let reference = document.credential.clone().unwrap_or_default();
-    let known = previous.and_then(|snapshot| {
-        let same = |provider: &&Arc<Provider>| {
-            provider.name == document.name && *provider.credential.reference() == reference
-        };
-        snapshot
-            .providers
-            .iter()
-            .find(same)
-            .map(|provider| Arc::clone(&provider.credential))
-    });
-    let connect = document
-        .timeouts
-        .as_ref()
-        .map_or("", |timeouts| timeouts.connect.as_str());
-    let provider = Provider {
-        name: document.name.clone(),
-        base_url: document.base_url.clone(),
-        scheme: if url.https {
-            Scheme::HTTPS
-        } else {
-            Scheme::HTTP
-        },
-        authority,
-        base_path: url.path,
-        headers,
-        credential: known.unwrap_or_else(|| Credential::new(reference)),
-        connect: policy::duration(connect, policy::CONNECT_DEFAULT),
-        usage_in_stream: document.usage_in_stream.unwrap_or(true),
-        host: header(&host)?,
-        common: Vec::new(),
-    };
-    Ok(provider.with_common())
-}
-
-struct RouteBuilder<'a> {
-    providers: &'a HashMap<&'a str, Arc<Provider>>,
+struct Build<'a> {
+    providers: HashMap<String, Arc<Provider>>,
+    /// Whether any provider is not the one of the snapshot before.
+    providers_changed: bool,
     previous: Option<&'a Snapshot>,
     metrics: &'a Metrics,
     targets: Vec<Owned>,
+    /// Routes that are not in the snapshot before.
+    new: Vec<Arc<Route>>,
+    rejected: Vec<RejectedDocument>,
 }
 
-impl RouteBuilder<'_> {
-    fn route(&mut self, document: &v1::Route) -> Result<Route, String> {
-        let name: Arc<str> = document.name.as_str().into();
-        let traffic = document.traffic.clone().unwrap_or_default();
-        let index_of = |wanted: &str| document.targets.iter().position(|t| t.name == wanted);
-        let weight = |target: &v1::Target| {
-            let percent = traffic.weights.get(&target.name).copied().unwrap_or(0.0);
-            Share::try_from(percent).map_err(|bad| format!("weight of {}: {bad}", target.name))
-        };
-        let weights = document
-            .targets
-            .iter()
-            .map(weight)
-            .collect::<Result<Vec<_>, _>>()?;
-        let salt = traffic
-            .rollout
-            .as_ref()
-            .map(|rollout| rollout.salt.as_str());
-        let canary = index_of(&traffic.canary);
-        let mut targets = Vec::new();
-        let mut owned = Vec::new();
-        for (index, (target, weight)) in document.targets.iter().zip(&weights).enumerate() {
-            let compiled = self.target(&name, target)?;
-            owned.push(Owned {
-                handle: Arc::clone(&compiled.handle),
-                provider: Arc::clone(&compiled.provider),
-                policy: policy::breaker(document.breaker.as_ref()),
-                weight: *weight,
-                arm: if canary == Some(index) {
-                    Arm::Canary
-                } else {
-                    Arm::Stable
-                },
-            });
-            targets.push(compiled);
-        }
-        let shares: Vec<(&str, Share)> = document
-            .targets
-            .iter()
-            .map(|t| t.name.as_str())
-            .zip(weights)
-            .collect();
+impl Build<'_> {
+    fn provider(&mut self, key: &DocumentKey, serving: &Serving) {
         let before = self
             .previous
-            .and_then(|snapshot| snapshot.routes.resolve(&name));
-        let budget = before
-            .filter(|before| before.name == name)
-            .map(|b| Arc::clone(&b.budget));
-        self.targets.append(&mut owned);
-        Ok(Route {
-            name_header: header(&name)?,
-            seed: xxh3_64(name.as_bytes()),
-            targets,
-            split: Split::new(&name, &shares, canary.map(|index| (index, salt))),
-            fallback: Fallback::new(traffic.fallback.iter().filter_map(|name| index_of(name))),
-            affinity: document
-                .affinity
-                .iter()
-                .filter_map(|word| Rule::parse(word))
-                .collect(),
-            limits: policy::limits(document.timeouts.as_ref()),
-            retry: policy::retry(document.retry.as_ref()),
-            budget: budget.unwrap_or_else(|| Arc::new(Budget::default())),
-            retry_deposit: policy::retry_budget(document.retry.as_ref()),
-            when_all_open: policy::when_all_open(&document.when_all_open),
-            metrics: self.metrics.route(&name),
-            name,
-        })
-    }
-
-    fn target(&self, route: &Arc<str>, document: &v1::Target) -> Result<Target, String> {
-        let provider = self.providers.get(document.provider.as_str());
-        let provider = provider.ok_or_else(|| {
-            format!(
-                "target {} names provider {}, which there is none of",
-                document.name, document.provider
-            )
-        })?;
-        let name: Arc<str> = document.name.as_str().into();
-        let identity = Identity {
-            route: Arc::clone(route),
-            target: Arc::clone(&name),
-            provider: provider.name.clone(),
-            base_url: provider.base_url.clone(),
-            model: document.model.clone(),
+            .and_then(|snapshot| snapshot.providers.get(&key.name));
+        let provider = match before {
+            Some(before) if Arc::ptr_eq(&before.source, &serving.document) => Arc::clone(before),
+            _ => {
+                self.providers_changed = true;
+                match provider::compile(&serving.document, before) {
+                    Ok(provider) => Arc::new(provider),
+                    Err(why) => {
+                        self.rejected.push(unusable(key, serving, why));
+                        let Some(before) = before else { return };
+                        Arc::clone(before)
+                    }
+                }
+            }
         };
-        let model = serde_json::to_vec(&document.model).map_err(|error| error.to_string())?;
-        Ok(Target {
-            name_header: header(&name)?,
-            provider: Arc::clone(provider),
-            model: Bytes::from(model),
-            prices: document.price.as_ref().map(Prices::new),
-            concurrency_max: document.max_concurrency.unwrap_or(u32::MAX),
-            handle: self.handle(identity),
-            name,
-        })
+        self.providers.insert(key.name.clone(), provider);
     }
 
-    fn handle(&self, identity: Identity) -> Arc<Handle> {
+    /// All routes, and those of the snapshot before that are not among them. Both that snapshot and
+    /// `documents` are in the order of names, so they are walked side by side.
+    fn routes(
+        &mut self,
+        documents: &[(&DocumentKey, &Serving)],
+    ) -> (Vec<Arc<Route>>, Vec<Arc<Route>>) {
         let before = self
             .previous
-            .and_then(|snapshot| snapshot.routes.resolve(&identity.route));
-        let same = |target: &&Target| target.handle.identity == identity;
-        if let Some(target) = before.and_then(|route| route.targets.iter().find(same)) {
-            return Arc::clone(&target.handle);
+            .map_or(&[][..], |snapshot| snapshot.routes.routes());
+        let mut before = before.iter().peekable();
+        let (mut routes, mut gone) = (Vec::with_capacity(documents.len()), Vec::new());
+        for (key, serving) in documents {
+            let is_before = |route: &&Arc<Route>| {
+                let is_same = Arc::ptr_eq(&route.source, &serving.document);
+                !is_same && *route.name < *key.name
+            };
+            while let Some(route) = before.next_if(is_before) {
+                gone.push(Arc::clone(route));
+            }
+            let old = before.next_if(|route| *route.name == *key.name);
+            let route = self.route(key, serving, old);
+            let is_kept = old
+                .zip(route.as_ref())
+                .is_some_and(|(a, b)| Arc::ptr_eq(a, b));
+            if !is_kept {
+                gone.extend(old.cloned());
+                self.new.extend(route.clone());
+            }
+            routes.extend(route);
         }
-        let metrics = self.metrics.target(&identity.route, &identity.target);
-        Arc::new(Handle::new(identity, metrics))
+        gone.extend(before.cloned());
+        (routes, gone)
+    }
+
+    fn route(
+        &mut self,
+        key: &DocumentKey,
+        serving: &Serving,
+        before: Option<&Arc<Route>>,
+    ) -> Option<Arc<Route>> {
+        if let Some(before) = before
+            && Arc::ptr_eq(&before.source, &serving.document)
+            && self.has_same_providers(before)
+        {
+            return Some(Arc::clone(before));
+        }
+        let compiler = route::Compiler {
+            providers: &self.providers,
+            before: before.map(|before| &**before),
+            metrics: self.metrics,
+        };
+        match compiler.compile(&serving.document) {
+            Ok((route, owned)) => {
+                self.targets.extend(owned);
+                Some(Arc::new(route))
+            }
+            Err(why) => {
+                self.rejected.push(unusable(key, serving, why));
+                before.map(Arc::clone)
+            }
+        }
+    }
+
+    fn has_same_providers(&self, route: &Route) -> bool {
+        !self.providers_changed
+            || route.targets.iter().all(|target| {
+                let now = self.providers.get(&target.provider.name);
+                now.is_some_and(|now| Arc::ptr_eq(now, &target.provider))
+            })
+    }
+
+    fn finish(
+        self,
+        revision: Revision,
+        (routes, gone): (Vec<Arc<Route>>, Vec<Arc<Route>>),
+        keys: Vec<Arc<Document>>,
+    ) -> Built {
+        let same_keys = self.previous.filter(|before| is_same(&before.keys, &keys));
+        let keyring = same_keys.map(|before| Arc::clone(&before.keyring));
+        let mut target_ids = self
+            .previous
+            .map_or_else(HashSet::new, |before| before.target_ids.clone());
+        for id in ids(&gone) {
+            target_ids.remove(&id);
+        }
+        target_ids.extend(ids(&self.new));
+        let departures = self.previous.map_or(0, |before| before.departures);
+        let has_left = ids(&gone).any(|id| !target_ids.contains(&id));
+        let table = match self.previous {
+            Some(before) => before.routes.next(routes, &gone, &self.new),
+            None => Table::default().next(routes, &gone, &self.new),
+        };
+        let snapshot = Snapshot {
+            edition: Edition {
+                revision,
+                header: HeaderValue::from(revision.0),
+            },
+            keyring: keyring.unwrap_or_else(|| Arc::new(Keyring::build(as_keys(&keys)))),
+            routes: table,
+            target_ids,
+            departures: departures + u64::from(has_left),
+            providers: self.providers,
+            keys,
+        };
+        Built {
+            snapshot,
+            targets: self.targets,
+            gone,
+            rejected: self.rejected,
+        }
+    }
+}
+
+fn ids(routes: &[Arc<Route>]) -> impl Iterator<Item = u64> {
+    let targets = routes.iter().flat_map(|route| &route.targets);
+    targets.map(|target| target.handle.id)
+}
+
+fn is_same(before: &[Arc<Document>], now: &[Arc<Document>]) -> bool {
+    before.len() == now.len() && before.iter().zip(now).all(|(a, b)| Arc::ptr_eq(a, b))
+}
+
+fn as_keys(documents: &[Arc<Document>]) -> impl Iterator<Item = &serin_proto::v1::Key> {
+    documents.iter().filter_map(|document| match &**document {
+        Document::Key(key) => Some(key),
+        _ => None,
+    })
+}
+
+fn unusable(key: &DocumentKey, serving: &Serving, why: String) -> RejectedDocument {
+    RejectedDocument {
+        key: key.to_string(),
+        mod_revision: serving.mod_revision.0,
+        code: UNUSABLE.to_owned(),
+        message: why,
+        serving_revision: None,
     }
 }
 
 fn header(name: &str) -> Result<HeaderValue, String> {
     HeaderValue::from_str(name).map_err(|_| format!("{name} cannot stand in a header"))
 }
+
+#[cfg(test)]
+mod tests;

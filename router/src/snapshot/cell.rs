@@ -17,8 +17,8 @@ impl Cell {
         self.current.load_full()
     }
 
-    /// Requests that already hold the old one keep it to their end.
-    pub(super) fn swap(&self, next: Arc<Snapshot>) {
-        self.current.store(Some(next));
+    /// Requests that already hold the old one, which is returned, keep it.
+    pub(super) fn swap(&self, next: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
+        self.current.swap(Some(next))
     }
 }

@@ -1,31 +1,59 @@
 //! The documents as this router sees them: whole, immutable, numbered.
 //!
-//! [`build`] turns documents into a snapshot without touching anything; the [`watcher`] is the only
-//! one who publishes it, through the [`cell`]. A request takes one snapshot and keeps it.
+//! ```text
+//!   Follower ─▶ watcher ─▶ documents ─▶ build ─▶ publish ─▶ cell      a thread of its own
+//!                 │          └ lineage: is it still the same store?
+//!                 ├─▶ standing ─▶ announce (routers/<id>), view (/snapshot)
+//!                 └─▶ disk: the last known good, for a start without a store
+//! ```
+//! The [`watcher`] is the only one who publishes a snapshot. A request takes one and keeps what it
+//! needs of it.
 
+mod announce;
 mod build;
 mod cell;
+mod disk;
+mod documents;
+mod keeping;
+mod lineage;
+mod news;
+mod publish;
+mod standing;
 pub(crate) mod view;
 pub(crate) mod watcher;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use actix_web::http::header::HeaderValue;
-use serin_proto::{unit::Revision, v1};
+use serin_proto::{document::Document, unit::Revision};
 
 pub(crate) use cell::Cell;
+pub(crate) use standing::Standing;
 
 use crate::{auth::Keyring, provider::Provider, route::Table};
 
-/// One version of everything.
+/// One version of everything. What is the same as in the version before is shared with it.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    pub(crate) revision: Revision,
-    pub(crate) revision_header: HeaderValue,
-    pub(crate) keyring: Keyring,
+    pub(crate) edition: Edition,
+    pub(crate) keyring: Arc<Keyring>,
     pub(crate) routes: Table,
-    pub(crate) providers: Vec<Arc<Provider>>,
+    providers: HashMap<String, Arc<Provider>>,
+    /// The documents that `keyring` was made of.
+    keys: Vec<Arc<Document>>,
     target_ids: HashSet<u64>,
+    /// Snapshots so far that had a target less than the one before.
+    pub(crate) departures: u64,
+}
+
+/// Which snapshot it is: all that is left of it once an answer has begun.
+#[derive(Clone, Debug)]
+pub(crate) struct Edition {
+    pub(crate) revision: Revision,
+    pub(crate) header: HeaderValue,
 }
 
 impl Snapshot {
@@ -33,26 +61,4 @@ impl Snapshot {
     pub(crate) fn has_target(&self, id: u64) -> bool {
         self.target_ids.contains(&id)
     }
-
-    fn names_route(&self, route: &str) -> bool {
-        self.routes
-            .resolve(route)
-            .is_some_and(|found| &*found.name == route)
-    }
-
-    fn names_target(&self, route: &str, target: &str) -> bool {
-        let route = self
-            .routes
-            .resolve(route)
-            .filter(|found| &*found.name == route);
-        route.is_some_and(|route| route.targets.iter().any(|known| &*known.name == target))
-    }
-}
-
-/// The documents as last read, in the order they were listed.
-#[derive(Debug, Default)]
-struct Documents {
-    providers: Vec<v1::Provider>,
-    routes: Vec<v1::Route>,
-    keys: Vec<v1::Key>,
 }

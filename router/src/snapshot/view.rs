@@ -2,15 +2,26 @@
 //! not here at all, providers by name only.
 
 use serde::Serialize;
-use serin_proto::metric::BreakerState;
+use serin_proto::{
+    fleet::{Hold, RejectedDocument, Source},
+    metric::BreakerState,
+};
 
-use super::Snapshot;
+use super::{Snapshot, Standing};
 use crate::route::{Route, Target};
 
 /// The document behind `/snapshot`.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct View<'a> {
     revision: u64,
+    /// Where the documents were read.
+    source: Source,
+    /// Why nothing is applied, if nothing is.
+    hold: Option<Hold>,
+    rejected_count: u64,
+    /// The first of them.
+    rejected: &'a [RejectedDocument],
     routes: Vec<RouteView<'a>>,
 }
 
@@ -33,15 +44,15 @@ struct TargetView<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn of(snapshot: &'a Snapshot) -> Self {
-        let routes = snapshot
-            .routes
-            .routes()
-            .map(|route| RouteView::of(route))
-            .collect();
+    pub(crate) fn of(snapshot: &'a Snapshot, standing: &'a Standing) -> Self {
+        let routes = snapshot.routes.routes().iter();
         Self {
-            revision: snapshot.revision.0,
-            routes,
+            revision: snapshot.edition.revision.0,
+            source: standing.source,
+            hold: standing.hold,
+            rejected_count: standing.rejected.count,
+            rejected: &standing.rejected.listed,
+            routes: routes.map(|route| RouteView::of(route)).collect(),
         }
     }
 }

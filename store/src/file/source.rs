@@ -13,12 +13,13 @@ use serin_proto::{address::Networks, unit::Revision, v1};
 
 use super::{Unusable, Version, listing, read};
 use crate::{
-    follower::{self, Feed, Follower},
-    watch::{Event, Listing},
+    Listing,
+    follower::Follower,
+    watch::{self, Event, Feed, Reason},
 };
 
 /// Time between two looks at the path. Half of the 100 ms that each version is promised.
-const LOOK_EVERY: Duration = Duration::from_millis(40);
+pub const LOOK_EVERY: Duration = Duration::from_millis(40);
 
 /// Looks between two `Progress` events: about one a second.
 const LOOKS_PER_PROGRESS: u32 = 25;
@@ -47,7 +48,7 @@ pub fn follow(
     first: &Version,
     networks: Option<Networks>,
 ) -> std::io::Result<(Follower, Nudge)> {
-    let (feed, follower) = follower::follow();
+    let (feed, watch) = watch::channel();
     let (asks, asked) = mpsc::channel();
     let listing = listing(&first.file, Revision(1), None);
     let server = first.file.server.clone();
@@ -64,12 +65,12 @@ pub fn follow(
     thread::Builder::new()
         .name("serin-file".to_owned())
         .spawn(move || source.run(&asked))?;
-    Ok((follower, Nudge { asks }))
+    Ok((Follower::of_stream(watch), Nudge { asks }))
 }
 
 /// What a look can tell without reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Look {
+pub struct Look {
     modified: Option<SystemTime>,
     inode: u64,
     size: u64,
@@ -103,9 +104,9 @@ impl Source {
             looks += 1;
             let told = match self.look(forced) {
                 Some(event) => self.feed.send_blocking(event),
-                None if self.valid && looks % LOOKS_PER_PROGRESS == 0 => {
-                    self.feed.send_blocking(Event::Progress)
-                }
+                None if self.valid && looks % LOOKS_PER_PROGRESS == 0 => self
+                    .feed
+                    .send_blocking(Event::Progress(self.listing.revision)),
                 None => true,
             };
             if !told {
@@ -131,7 +132,7 @@ impl Source {
             }
             Err(gone @ Unusable::Unreadable { .. }) => {
                 self.valid = false;
-                Some(Event::Down(gone.to_string()))
+                Some(Event::Down(Reason::Io, gone.to_string()))
             }
         }
     }
@@ -144,7 +145,7 @@ impl Source {
             tracing::warn!(path = %self.path.display(), "server settings changed: restart to use them");
         }
         if next.entries == self.listing.entries {
-            return Some(Event::Progress);
+            return Some(Event::Progress(self.listing.revision));
         }
         for warning in &version.warnings {
             tracing::warn!(%warning, "document accepted with a warning");
@@ -154,7 +155,8 @@ impl Source {
     }
 }
 
-fn look_at(path: &Path) -> Option<Look> {
+/// What is at the path now; `None`: nothing that can be read.
+pub fn look_at(path: &Path) -> Option<Look> {
     let meta = fs::metadata(path).ok()?;
     Some(Look {
         modified: meta.modified().ok(),

@@ -10,7 +10,7 @@ use serin_proto::unit::Revision;
 use tempfile::TempDir;
 
 use super::{Version, follow, hex, listing, read, read_text};
-use crate::{follower::Follower, watch::Event};
+use crate::{Watch, watch::Event};
 
 /// One route with this share for target `a`, and one key.
 fn text(share: u8, secret: &str) -> String {
@@ -50,11 +50,11 @@ fn version(path: &Path) -> Version {
 }
 
 /// The next event that is more than a sign of life.
-async fn news(follower: &mut Follower) -> Event {
+async fn news(follower: &mut Watch) -> Event {
     let next = async {
         loop {
             match follower.next().await {
-                Some(Event::Progress) => {}
+                Some(Event::Progress(_)) => {}
                 Some(event) => return event,
                 None => panic!("the source has ended"),
             }
@@ -119,7 +119,8 @@ fn what_did_not_change_keeps_its_revision() {
 async fn each_version_replaced_by_a_rename_is_told_and_a_faulty_one_changes_nothing() {
     let (_folder, path) = folder_with(&text(50, &some_digest()));
     let first = version(&path);
-    let (mut follower, _nudge) = follow(path.clone(), &first, None).expect("a thread");
+    let (follower, _nudge) = follow(path.clone(), &first, None).expect("a thread");
+    let (mut follower, _) = follower.follow(None);
     let Event::Reset(begun) = news(&mut follower).await else {
         panic!("no listing at first")
     };
@@ -148,17 +149,18 @@ async fn each_version_replaced_by_a_rename_is_told_and_a_faulty_one_changes_noth
 #[tokio::test]
 async fn a_file_that_is_gone_ends_nothing() {
     let (_folder, path) = folder_with(&text(50, &some_digest()));
-    let (mut follower, nudge) = follow(path.clone(), &version(&path), None).expect("a thread");
+    let (follower, nudge) = follow(path.clone(), &version(&path), None).expect("a thread");
+    let (mut follower, _) = follower.follow(None);
     assert!(matches!(news(&mut follower).await, Event::Reset(_)));
     fs::remove_file(&path).expect("a file to remove");
-    assert!(matches!(news(&mut follower).await, Event::Down(_)));
+    assert!(matches!(news(&mut follower).await, Event::Down(..)));
     replace(&path, &text(60, &some_digest()));
     assert!(matches!(news(&mut follower).await, Event::Reset(_)));
     nudge.reread();
     let after = tokio::time::timeout(Duration::from_secs(10), follower.next()).await;
     assert_eq!(
         after.expect("a reading at once"),
-        Some(Event::Progress),
+        Some(Event::Progress(Revision(1))),
         "nothing new"
     );
 }

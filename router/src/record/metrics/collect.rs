@@ -289,6 +289,8 @@ fn of_process(metrics: &Metrics) -> Vec<Family> {
     let get = |counter: &AtomicU64| counter.load(Relaxed) as f64;
     let mut unknown_fields = Family::new(family::CONFIG_UNKNOWN_FIELDS);
     unknown_fields.counter(&[], get(&process.unknown_fields));
+    let mut failures = Family::new(family::SNAPSHOT_WRITE_FAILURES);
+    failures.counter(&[], get(&process.snapshot_write_failures));
     let mut applies = Family::new(family::CONFIG_APPLIES);
     for result in Applied::ALL {
         applies.counter(&[result.as_str()], get(&process.applies[result as usize]));
@@ -319,6 +321,7 @@ fn of_process(metrics: &Metrics) -> Vec<Family> {
         applies,
         dropped,
         panics,
+        failures,
         build,
     ]
 }

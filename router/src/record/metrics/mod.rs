@@ -105,27 +105,27 @@ impl Metrics {
         Arc::clone(&known.metrics)
     }
 
-    /// Starts the ten minutes of whatever the newest snapshot no longer names.
-    pub(crate) fn retire_all_but(
-        &self,
-        routes: &dyn Fn(&str) -> bool,
-        targets: &dyn Fn(&str, &str) -> bool,
-        now: Instant,
-    ) {
+    /// Starts the ten minutes of a route that the newest snapshot no longer names.
+    pub(crate) fn retire_route(&self, name: &Arc<str>, now: Instant) {
         let mut catalogue = self
             .catalogue
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        for (name, known) in &mut catalogue.routes {
-            if !routes(name) && known.retired_at.is_none() {
-                known.retired_at = Some(now);
-            }
+        if let Some(known) = catalogue.routes.get_mut(name) {
+            known.retired_at.get_or_insert(now);
         }
-        for ((route, target), known) in &mut catalogue.targets {
-            if !targets(route, target) && known.retired_at.is_none() {
-                known.retired_at = Some(now);
-                known.metrics.weight.store(0, Relaxed);
-            }
+    }
+
+    /// The same for a target.
+    pub(crate) fn retire_target(&self, route: &Arc<str>, target: &Arc<str>, now: Instant) {
+        let mut catalogue = self
+            .catalogue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let key = (Arc::clone(route), Arc::clone(target));
+        if let Some(known) = catalogue.targets.get_mut(&key) {
+            known.retired_at.get_or_insert(now);
+            known.metrics.weight.store(0, Relaxed);
         }
     }
 

@@ -116,6 +116,7 @@ pub(crate) struct ProcessMetrics {
     pub(crate) config_rejected: AtomicU64,
     pub(crate) applies: [AtomicU64; Applied::ALL.len()],
     pub(crate) unknown_fields: AtomicU64,
+    pub(crate) snapshot_write_failures: AtomicU64,
 }
 
 impl ProcessMetrics {
@@ -130,6 +131,7 @@ impl ProcessMetrics {
             config_rejected: AtomicU64::new(0),
             applies: Default::default(),
             unknown_fields: AtomicU64::new(0),
+            snapshot_write_failures: AtomicU64::new(0),
         }
     }
 

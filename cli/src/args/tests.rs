@@ -1,0 +1,93 @@
+//! What is promised of every flag, and how the harder ones read.
+
+use clap::{Command as Clap, CommandFactory as _, Parser as _};
+
+use super::{Args, Command, remote::Verb};
+
+fn each<'a>(command: &'a Clap, path: &str, look: &mut dyn FnMut(&str, &'a clap::Arg)) {
+    for argument in command.get_arguments() {
+        look(path, argument);
+    }
+    for below in command.get_subcommands() {
+        each(below, &format!("{path} {}", below.get_name()), look);
+    }
+}
+
+#[test]
+fn every_flag_has_an_environment_twin_of_its_name() {
+    let args = Args::command();
+    let mut flags = 0;
+    each(&args, "serin", &mut |path, argument| {
+        let Some(long) = argument
+            .get_long()
+            .filter(|l| !matches!(*l, "help" | "version"))
+        else {
+            return;
+        };
+        flags += 1;
+        let twin = format!("SERIN_{}", long.replace('-', "_").to_uppercase());
+        let env = argument
+            .get_env()
+            .map(|env| env.to_string_lossy().into_owned());
+        assert_eq!(env, Some(twin), "{path} --{long}");
+    });
+    assert!(flags > 40, "only {flags} flags were looked at");
+}
+
+#[test]
+fn every_command_and_flag_has_a_help_text() {
+    let args = Args::command();
+    each(&args, "serin", &mut |path, argument| {
+        assert!(
+            argument.get_help().is_some(),
+            "{path} --{}",
+            argument.get_id()
+        );
+    });
+    args.debug_assert();
+}
+
+fn read(line: &str) -> Result<Command, String> {
+    let words = line.split(' ').map(|word| word.trim_matches('\''));
+    Args::try_parse_from(words)
+        .map(|args| args.command)
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn traffic_is_read_as_it_is_meant() {
+    let Ok(Command::Remote(Verb::Traffic(traffic))) =
+        read("serin traffic chat --set gpt=90.5,claude=9.5 --canary claude --fallback ''")
+    else {
+        panic!("it does not read");
+    };
+    let weights: Vec<_> = traffic
+        .set
+        .iter()
+        .map(|weight| (weight.target.as_str(), weight.percent))
+        .collect();
+    assert_eq!(weights, [("gpt", 90.5), ("claude", 9.5)]);
+    assert_eq!(traffic.canary.as_deref(), Some("claude"));
+    assert_eq!(traffic.fallback, Some(vec![String::new()]));
+}
+
+#[rustfmt::skip]
+#[test]
+fn what_cannot_be_meant_is_a_usage_error() {
+    let table = [
+        ("serin traffic chat --set gpt",            "TARGET=PERCENT"),
+        ("serin traffic chat --set gpt=NaN",        "TARGET=PERCENT"),
+        ("serin traffic ../tokens",                 "no name"),
+        ("serin get routes a/b",                    "no name"),
+        ("serin get rollouts",                      "routers"),
+        ("serin apply",                             "--file"),
+        ("serin apply -f a --wait soon",            "30s"),
+        ("serin key create web",                    "--routes"),
+        ("serin token create web --role root",      "operator"),
+        ("serin delete router a",                   "provider"),
+    ];
+    for (line, word) in table {
+        let said = read(line).expect_err(line);
+        assert!(said.contains(word), "{line}: {said}");
+    }
+}

@@ -1,0 +1,106 @@
+//! Data for stdout: tables for people, JSON and YAML for programs.
+//!
+//! Nothing is coloured, so `NO_COLOR` has nothing to turn off. A reader that has gone away
+//! (`serin get routes | head -1`) is no failure.
+
+use std::io::{self, ErrorKind, Write as _};
+
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+use crate::{exit::Failed, tree::Tree};
+
+/// Space between two columns.
+const GAP: u16 = 3;
+
+/// Writes data to stdout; a newline is added if it lacks one.
+pub(crate) fn print(text: &str) -> Result<(), Failed> {
+    let mut out = io::stdout().lock();
+    let end = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    let written = out
+        .write_all(text.as_bytes())
+        .and_then(|()| out.write_all(end.as_bytes()))
+        .and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failed::because(format!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Pretty JSON.
+pub(crate) fn json(value: &impl Serialize) -> Result<String, Failed> {
+    serde_json::to_string_pretty(value)
+        .map_err(|error| Failed::because(format!("cannot be written as JSON: {error}")))
+}
+
+/// YAML that `apply` and `validate` read back as the same value.
+pub(crate) fn yaml(value: &Tree) -> Result<String, Failed> {
+    // Folded and literal blocks would be prettier for long texts, and there are none.
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    serde_saphyr::to_string_with_options(&value.plain(), options)
+        .map_err(|error| Failed::because(format!("cannot be written as YAML: {error}")))
+}
+
+/// Columns under their headings, left-aligned, without lines.
+pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(head);
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, GAP));
+    }
+    let lines: Vec<String> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_table_is_columns_under_their_headings() {
+        let rows = [
+            ["chat".to_owned(), "gpt 95, claude 5".to_owned()],
+            ["embeddings".to_owned(), String::new()],
+        ];
+        let text = "NAME         TRAFFIC\nchat         gpt 95, claude 5\nembeddings\n";
+        assert_eq!(table(["NAME", "TRAFFIC"], &rows), text);
+        assert_eq!(table(["NAME"], &[]), "NAME\n");
+    }
+
+    proptest! {
+        #[test]
+        fn yaml_reads_back_as_what_was_printed(
+            name in "\\PC{0,20}|true|~|1e3|0x1F|- a|a: b|#|007|\\n|.inf|<<",
+            long in "[a-z ]{0,200}",
+            number in any::<f64>().prop_filter("finite", |n| n.is_finite()),
+        ) {
+            // A route, so that the strict reading is the judge.
+            let text = serde_json::json!({"routes": [{
+                "name": name, "aliases": [long, name],
+                "targets": [{"name": name, "price": {"input": number}}],
+                "traffic": {"weights": {"a": 95.0, "b": number}},
+            }]});
+            let tree: Tree = serde_json::from_value(text.clone()).unwrap();
+            let printed = yaml(&tree).unwrap();
+            let read: serde_json::Value = serde_saphyr::from_str(&printed).unwrap();
+            let file: serin_proto::v1::File = serde_json::from_value(read).unwrap();
+            let wanted: serin_proto::v1::File = serde_json::from_value(text).unwrap();
+            prop_assert_eq!(file, wanted, "{}", printed);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What all parts of a control plane share, and what each of them is told when it must end.
+
+use std::{future::Future, io, net::IpAddr, sync::Arc, time::Duration};
+
+use serin_store::Store;
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, watch},
+    time::timeout,
+};
+
+use crate::{
+    auth::{Actor, Denied, Right, Tokens, Via},
+    change::Refusal,
+    clock::Ulids,
+    fleet::Fleet,
+    leader::Leadership,
+    metrics::{Measured, Metrics},
+    settings::Settings,
+    view::View,
+};
+
+/// Changes that are worked on at once; more wait.
+const CHANGES_MAX: u32 = 64;
+/// Longest wait for begun changes at the end.
+const FINISH_MAX: Duration = Duration::from_secs(15);
+
+/// One control plane.
+#[derive(Debug)]
+pub(crate) struct Plane {
+    pub(crate) settings: Settings,
+    /// Made anew with each start of the process.
+    pub(crate) boot_id: String,
+    pub(crate) store: Arc<dyn Store>,
+    /// Every document as this process last heard of it: for judging changes and for `/watch`.
+    pub(crate) view: View,
+    pub(crate) tokens: Tokens,
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) leadership: watch::Sender<Leadership>,
+    pub(crate) ulids: Ulids,
+    changes: Arc<Semaphore>,
+    /// Where work goes on that was begun for somebody who may have hung up.
+    tasks: Handle,
+    stopping: watch::Sender<bool>,
+}
+
+impl Plane {
+    /// A control plane that does nothing yet. What it does goes on at `tasks`.
+    pub(crate) fn new(settings: Settings, store: Arc<dyn Store>, tasks: Handle) -> Arc<Self> {
+        let metrics = Metrics::new(settings.version, settings.commit);
+        let ulids = Ulids::new();
+        Arc::new(Self {
+            boot_id: ulids.next(),
+            store: Measured::wrap(store, Arc::clone(&metrics)),
+            view: View::new(settings.allowed_networks.clone()),
+            tokens: Tokens::new(&settings.tokens),
+            fleet: Fleet::new(Arc::clone(&metrics)),
+            metrics,
+            leadership: watch::Sender::default(),
+            ulids,
+            changes: Arc::new(Semaphore::new(CHANGES_MAX as usize)),
+            tasks,
+            stopping: watch::Sender::new(false),
+            settings,
+        })
+    }
+
+    /// Who it is, by the value of the `Authorization` header. `peer` is whose failures are counted.
+    ///
+    /// # Errors
+    /// Nobody, for one of the reasons there are; it was counted and logged.
+    pub(crate) fn identify(
+        &self,
+        authorization: Option<&[u8]>,
+        peer: IpAddr,
+        via: Via,
+    ) -> Result<Actor, Denied> {
+        let identified = self.tokens.identify(authorization, peer, via);
+        identified.inspect_err(|denied| {
+            if *denied == Denied::NotYet {
+                return;
+            }
+            self.metrics.auth_failed(denied.reason());
+            tracing::info!(%peer, %via, reason = denied.reason(), "token refused");
+        })
+    }
+
+    /// Whether the actor has the right.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] when the role does not reach so far; it was counted and logged.
+    pub(crate) fn require(&self, actor: &Actor, right: Right) -> Result<(), Refusal> {
+        let least = right.least_role();
+        if actor.role.reaches(least) {
+            return Ok(());
+        }
+        self.metrics.auth_failed("role");
+        tracing::info!(actor = actor.name, role = %actor.role, needed = %least, "role refused");
+        Err(Refusal::Forbidden { least })
+    }
+
+    /// Runs a change to its end, whether or not somebody waits for it.
+    pub(crate) async fn finish<T, F>(
+        self: &Arc<Self>,
+        change: impl FnOnce(Arc<Self>) -> F + Send + 'static,
+    ) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Refusal>> + Send + 'static,
+    {
+        let closed = || Refusal::StoreUnavailable("the control plane is stopping".to_owned());
+        let permit = Arc::clone(&self.changes).acquire_owned().await;
+        let permit = permit.map_err(|_| closed())?;
+        let work = change(Arc::clone(self));
+        let held = async move {
+            let done = work.await;
+            drop(permit);
+            done
+        };
+        let done = self.tasks.spawn(held).await;
+        done.unwrap_or_else(|ended| Err(Refusal::Internal(ended.to_string())))
+    }
+
+    /// Tells every part that it must end.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Resolves once [`Self::stop`] was called. Streams that have no end of their own end then.
+    pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopping = self.stopping.subscribe();
+        async move {
+            // An error means that nobody can say it any more, which says it.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        }
+    }
+
+    /// Takes no change any more and waits for those begun, for as long as [`FINISH_MAX`].
+    ///
+    /// # Errors
+    /// Some have not ended in time.
+    pub(crate) async fn finished(&self) -> io::Result<()> {
+        let all = timeout(FINISH_MAX, self.changes.acquire_many(CHANGES_MAX)).await;
+        self.changes.close();
+        all.map(drop).map_err(io::Error::from)
+    }
+
+    /// Whether it can do its work: documents and tokens were seen once. A store that is away later
+    /// changes nothing of that.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.view.is_ready() && self.tokens.are_ready()
+    }
+}

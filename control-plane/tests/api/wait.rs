@@ -1,0 +1,35 @@
+//! Waiting for something to become true: the one place of these tests that knows time.
+
+use std::{
+    fmt::Debug,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A wait that lasts this long has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+
+/// Looks until `holds` says yes and returns that value.
+///
+/// # Panics
+/// After [`PATIENCE`]; the message names the promise and the last value seen.
+#[expect(clippy::disallowed_methods, reason = "a deadline")]
+pub(crate) fn eventually<T: Debug>(
+    promise: &str,
+    mut look: impl FnMut() -> T,
+    mut holds: impl FnMut(&T) -> bool,
+) -> T {
+    let began = Instant::now();
+    loop {
+        let seen = look();
+        if holds(&seen) {
+            return seen;
+        }
+        assert!(
+            began.elapsed() < PATIENCE,
+            "not within {PATIENCE:?}: {promise}\nlast seen: {seen:#?}"
+        );
+        thread::park_timeout(BETWEEN_LOOKS);
+    }
+}
