@@ -1,6 +1,7 @@
 //! What may be written on the command line. Every flag has an environment twin.
 
 pub(crate) mod remote;
+mod words;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -70,7 +71,7 @@ pub(crate) struct Router {
     #[arg(long, env = "SERIN_STATE_DIR", value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
     /// Name under which it announces itself (the host's name).
-    #[arg(long, env = "SERIN_ID", value_name = "NAME")]
+    #[arg(long, env = "SERIN_ID", value_parser = words::shown_name, value_name = "NAME")]
     pub(crate) id: Option<String>,
     #[command(flatten)]
     pub(crate) common: ServerFlags,

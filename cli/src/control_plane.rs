@@ -10,7 +10,7 @@ use crate::{
     logging, router,
     runtime::Background,
     settings,
-    signals::Stop,
+    signals::{self, Stop},
     store_address::{self, StoreAddress},
 };
 
@@ -32,6 +32,7 @@ pub(crate) fn control_plane(args: &ControlPlane) -> Result<(), Failed> {
     actix_rt::System::new()
         .block_on(async {
             let stop = Stop::listen()?;
+            signals::outlive_hangup()?;
             introduce(&settings);
             serin_control_plane::run(settings, listeners, store, stop.wait()).await
         })

@@ -75,7 +75,10 @@ fn on_cluster(router: &Router, address: &Address) -> Result<(), Failed> {
     let store = store_address::open(address, &settings::etcd(&server), background.handle())?;
     let follower = Follower::of_store(store);
     actix_rt::System::new()
-        .block_on(run(settings, listeners, follower))
+        .block_on(async {
+            signals::outlive_hangup()?;
+            run(settings, listeners, follower).await
+        })
         .map_err(|error| Failed::because(error.to_string()))
 }
 

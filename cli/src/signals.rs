@@ -41,11 +41,27 @@ impl Stop {
 
 /// Calls `reread` at each SIGHUP.
 pub(crate) fn on_hangup(reread: impl Fn() + 'static) -> io::Result<()> {
+    each_hangup(move || {
+        tracing::info!(signal = "SIGHUP", "reading documents again");
+        reread();
+    })
+}
+
+/// For who has no file to read again: SIGHUP would end the process otherwise.
+pub(crate) fn outlive_hangup() -> io::Result<()> {
+    each_hangup(|| {
+        tracing::info!(
+            signal = "SIGHUP",
+            "nothing to read again: documents come from the store"
+        );
+    })
+}
+
+fn each_hangup(then: impl Fn() + 'static) -> io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     actix_rt::spawn(async move {
         while hangup.recv().await.is_some() {
-            tracing::info!(signal = "SIGHUP", "reading documents again");
-            reread();
+            then();
         }
     });
     Ok(())

@@ -60,6 +60,15 @@ pub(crate) fn open(
 mod tests {
     use super::*;
 
+    #[cfg(not(feature = "etcd"))]
+    #[test]
+    fn without_etcd_it_is_said_how_to_get_it() {
+        let background = crate::runtime::Background::start().unwrap();
+        let address = Address::Etcd(vec!["a:2379".to_owned()]);
+        let said = open(&address, &EtcdSettings::default(), background.handle()).unwrap_err();
+        assert!(said.to_string().contains("--features etcd"), "{said}");
+    }
+
     #[test]
     fn a_store_is_a_cluster_or_a_file() {
         let file: StoreAddress = "file:a.yaml".parse().unwrap();

@@ -264,6 +264,8 @@ fn a_control_plane_starts_without_its_store_and_leaves_documents_of_its_file_alo
     let said = plane.wait_for("documents of --config are ignored");
     assert!(said.contains("\"documents\":2"), "{said}");
     plane.wait_for_api();
+    plane.signal("HUP");
+    plane.wait_for("nothing to read again");
     let output = plane.run("serin get routes");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(

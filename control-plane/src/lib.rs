@@ -125,7 +125,11 @@ pub async fn run(
     let server = api::start(listeners.rest, &plane)?;
     let server_handle = server.handle();
     let server = actix_rt::spawn(server);
-    let grpc = on.spawn(grpc::serve(listeners.grpc, Arc::clone(&plane), plane.stopped()));
+    let grpc = on.spawn(grpc::serve(
+        listeners.grpc,
+        Arc::clone(&plane),
+        plane.stopped(),
+    ));
     let parts = parts(on, &plane, address);
 
     shutdown.await;
@@ -167,4 +171,41 @@ fn parts(on: &Handle, plane: &Arc<Plane>, address: String) -> [JoinHandle<()>; 5
             care::run(store, leadership, plane.stopped())
         }),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_taken_is_told_with_the_way_to_choose_another() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (free, taken) = (([127, 0, 0, 1], 0).into(), taken.local_addr().unwrap());
+        let settings = |listen, grpc_listen| Settings {
+            listen,
+            grpc_listen,
+            tokens: Vec::new(),
+            allowed_networks: serin_proto::address::Networks::default(),
+            id: String::new(),
+            version: "0",
+            commit: "none",
+        };
+        let rest = Listeners::bind(&settings(taken, free))
+            .unwrap_err()
+            .to_string();
+        let grpc = Listeners::bind(&settings(free, taken))
+            .unwrap_err()
+            .to_string();
+        let ways = [
+            "--api-listen or server.controlPlane.listen",
+            "--grpc-listen or server.controlPlane.grpcListen",
+        ];
+        for (told, way) in [(rest, ways[0]), (grpc, ways[1])] {
+            assert!(
+                told.contains(&taken.to_string()) && told.contains(way),
+                "{told}"
+            );
+        }
+        assert!(Listeners::bind(&settings(free, free)).is_ok());
+    }
 }

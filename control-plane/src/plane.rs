@@ -152,3 +152,36 @@ impl Plane {
         self.view.is_ready() && self.tokens.are_ready()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serin_store::MemoryStore;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::stage::{Stage, eventually};
+
+    #[tokio::test]
+    async fn the_end_waits_for_changes_that_were_begun_and_takes_no_more() {
+        let plane = Arc::clone(&Stage::unheard(&MemoryStore::new()).plane);
+        let (go_on, wait) = oneshot::channel();
+        let begun = tokio::spawn({
+            let plane = Arc::clone(&plane);
+            async move { plane.finish(|_| async { Ok(wait.await.is_ok()) }).await }
+        });
+        let free = || async { plane.changes.available_permits() };
+        eventually(free, |free| *free < CHANGES_MAX as usize).await;
+        let ending = tokio::spawn({
+            let plane = Arc::clone(&plane);
+            async move { plane.finished().await }
+        });
+        // The end has taken all that is free and waits for the rest.
+        eventually(free, |free| *free == 0).await;
+        assert!(!ending.is_finished());
+        go_on.send(()).unwrap();
+        assert!(begun.await.unwrap().unwrap());
+        ending.await.unwrap().unwrap();
+        let late = plane.finish(|_| async { Ok(()) }).await;
+        assert_eq!(late.unwrap_err().code(), "store_unavailable");
+    }
+}

@@ -15,7 +15,7 @@ use crate::{
     running::Options,
     stage::{Stage, alone},
     store::{route, serves},
-    stores::{Scripted, commit, delete, key, put, put_all, report, reset},
+    stores::{Scripted, changes, commit, delete, key, put, put_all, report, reset},
     wait::{eventually, now},
 };
 
@@ -159,32 +159,35 @@ fn what_is_no_report_under_its_key_is_replaced() {
 
 #[test]
 fn a_lost_lease_a_deleted_key_and_a_lost_answer_cost_no_report() {
-    let (stage, store) = following("one");
-    reports(&*store, "one", "a first report", |_| true);
-    let lease = || report(&*store, "one").map(|(_, entry)| entry.create_revision);
-    let first = lease().expect("it is there");
-    store.partition();
-    store.advance(Duration::from_secs(31));
-    store.heal();
-    eventually("it is there anew", lease, |now| {
-        now.is_some_and(|now| now > first)
+    let store = Scripted::new();
+    let stage = Stage::following("{}", options("one"), store.follower());
+    store.tell(reset("one", 1, &stage.listed("").entries));
+    let memory = &*store.memory;
+    reports(memory, "one", "a first report", |_| true);
+    let created = || report(memory, "one").map(|(_, entry)| entry.create_revision);
+    let first = created().expect("it is there");
+    memory.partition();
+    memory.advance(Duration::from_secs(31));
+    memory.heal();
+    let is_new = |now: &Option<Revision>| now.is_some_and(|now| now > first);
+    eventually("it is there anew", created, is_new);
+
+    delete(memory, "routers/one");
+    let new = route("new", "");
+    store.tell(changes([("config/routes/new", new.as_bytes())], 2));
+    reports(memory, "one", "the change", |report| {
+        report.applied_revision == 2
     });
 
-    delete(&*store, "routers/one");
-    let revision = put(&*store, "config/routes/new", route("new", "").as_bytes());
-    serves(&stage, revision);
-    reports(&*store, "one", "the change", |report| {
-        report.applied_revision == revision.0
+    memory.commit_but_say_unknown();
+    store.tell(changes([("config/routes/new", new.as_bytes())], 3));
+    reports(memory, "one", "it too", |report| {
+        report.applied_revision == 3
     });
-
-    // A report was just written, so the next transaction but ours is a report, in a second.
-    let more = route("new", r#","timeouts":{"idle":"9s"}"#);
-    let revision = put(&*store, "config/routes/new", more.as_bytes());
-    store.commit_but_say_unknown();
-    reports(&*store, "one", "it too", |report| {
-        report.applied_revision == revision.0
+    store.tell(changes([("config/routes/new", new.as_bytes())], 4));
+    reports(memory, "one", "and the next", |report| {
+        report.applied_revision == 4
     });
-    put(&*store, "config/routes/new", route("new", "").as_bytes());
 }
 
 #[test]

@@ -10,7 +10,7 @@
 //! The crate knows keys and bytes; what a document means is `proto`'s. A router is given a
 //! [`Follower`] and nothing else: it reads documents and writes its own `routers/<id>`.
 //!
-//! What every [`Store`] promises, and `tests/conformance.rs` checks on each of them:
+//! What every [`Store`] promises, and `tests/conformance` checks on each of them:
 //!
 //! 1. One revision for the whole store: one more per committed transaction, never used again; all
 //!    changes of a transaction carry it. A transaction without operations leaves it as it is.

@@ -155,7 +155,7 @@ async fn write(store: Arc<RedbStore>, writer: u64) {
     for n in next.. {
         let ops = vec![
             Op::Put(counter(writer), Bytes::from(n.to_string()), None),
-            Op::Put(numbered(writer, n), Bytes::from(vec![b'x'; 2_000]), None),
+            Op::Put(numbered(writer, n), Bytes::from(vec![b'x'; 200]), None),
         ];
         let txn = Txn {
             ops,

@@ -1,6 +1,6 @@
 """Tries a running control plane against the OpenAPI document that it serves.
 
-    .tools/venv-openapi/bin/python tests/openapi/check.py http://127.0.0.1:8090
+    .tools/venv/bin/python tests/openapi/check.py http://127.0.0.1:8090
 
 SERIN_TOKEN is an admin's. Anything may be written to and deleted from the store behind it. Ends
 with 0 if no answer was a 5xx, of a status or form that the document does not have, or open to who

@@ -84,7 +84,7 @@ impl Engine {
     }
 }
 
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     installed("venv/bin/python")
 }
 

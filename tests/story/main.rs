@@ -19,5 +19,6 @@ mod routers_survive_etcd_loss;
 mod sdks_see_no_difference;
 mod shares_hold_over_http;
 mod start_is_refused;
+mod the_api_keeps_to_its_document;
 mod the_demo_answers;
 mod traffic_shifts_with_one_call;

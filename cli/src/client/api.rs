@@ -57,7 +57,7 @@ pub(crate) struct Answer {
 pub(crate) enum Refused {
     /// Nobody answered, or not in time: in words.
     Unreachable(String),
-    Problem(Problem),
+    Problem(Box<Problem>),
     /// Nobody answered well for as long as one was ready to wait.
     TimedOut(String),
 }
@@ -182,7 +182,7 @@ impl Api {
         })?;
         let status = response.status();
         if !status.is_success() {
-            return Err(Refused::Problem(Problem::read(status, &body)));
+            return Err(Refused::Problem(Box::new(Problem::read(status, &body))));
         }
         let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
         for warning in response.headers().get_all(WARNING).filter_map(text) {
@@ -259,7 +259,7 @@ impl From<Refused> for Failed {
         match refused {
             Refused::Unreachable(message) => Self::Error(message),
             Refused::TimedOut(message) => Self::TimedOut(message),
-            Refused::Problem(problem) => problem.into(),
+            Refused::Problem(problem) => (*problem).into(),
         }
     }
 }

@@ -60,25 +60,7 @@ pub(crate) fn table(kind: Seen, items: &[Tree]) -> String {
                 ]
             },
         ),
-        Seen::Tiers => columns(
-            [
-                "NAME",
-                "REQUESTS/MIN",
-                "TOKENS/MIN",
-                "CONCURRENCY",
-                "BUDGET",
-            ],
-            items,
-            |tier| {
-                [
-                    at(tier, "name"),
-                    at(tier, "limits/requestsPerMinute"),
-                    at(tier, "limits/tokensPerMinute"),
-                    at(tier, "limits/concurrency"),
-                    budget(tier),
-                ]
-            },
-        ),
+        Seen::Tiers => tiers(items),
         Seen::Tokens => columns(["NAME", "ROLE", "SHA256", "EXPIRES"], items, |token| {
             let digest = cut(&at(token, "sha256"), DIGEST_DIGITS);
             [
@@ -100,6 +82,28 @@ pub(crate) fn table(kind: Seen, items: &[Tree]) -> String {
             ]
         }),
     }
+}
+
+fn tiers(items: &[Tree]) -> String {
+    columns(
+        [
+            "NAME",
+            "REQUESTS/MIN",
+            "TOKENS/MIN",
+            "CONCURRENCY",
+            "BUDGET",
+        ],
+        items,
+        |tier| {
+            [
+                at(tier, "name"),
+                at(tier, "limits/requestsPerMinute"),
+                at(tier, "limits/tokensPerMinute"),
+                at(tier, "limits/concurrency"),
+                budget(tier),
+            ]
+        },
+    )
 }
 
 /// Routers, and below them each document that one of them could not take.

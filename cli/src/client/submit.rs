@@ -55,7 +55,7 @@ pub(crate) async fn submit(
     while let Some(part) = waiting.pop_front() {
         // What earlier parts hold is there by now, except in a dry run.
         let sent = if how.dry_run {
-            Cow::Owned(part.to_vec())
+            Cow::Owned(bundle.with_needs(part))
         } else {
             Cow::Borrowed(part)
         };
@@ -115,7 +115,7 @@ fn failed(refused: Refused, bundle: &Bundle, part: &[Placed], sent: (usize, bool
 }
 
 /// The same problem, each fault with the line that caused it.
-fn located(mut problem: Problem, bundle: &Bundle, part: &[Placed]) -> Problem {
+fn located(mut problem: Box<Problem>, bundle: &Bundle, part: &[Placed]) -> Box<Problem> {
     for told in &mut problem.errors {
         let located = bundle.locate(part, (&told.pointer, &told.code, &told.message));
         if located.place.is_some() {

@@ -17,8 +17,8 @@ use crate::{
     tree::Tree,
 };
 
-/// Pause before a file that was refused for a passing reason is tried again.
-const PAUSE: Duration = Duration::from_secs(1);
+/// First and longest pause before a file that was refused for a passing reason is tried again.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 
 /// Applies versions of one file.
 pub(super) struct FileApplier {
@@ -56,11 +56,15 @@ impl FileApplier {
     /// Applies what is seen until nobody looks any more.
     pub(super) async fn follow(self, mut versions: mpsc::Receiver<Result<Bundle, Unusable>>) {
         let mut waiting: Option<Bundle> = None;
+        let mut pause = PAUSES[0];
         loop {
-            let version = tokio::select! {
-                version = versions.recv() => version,
-                () = sleep(PAUSE), if waiting.is_some() => waiting.take().map(Ok),
+            let (version, next) = tokio::select! {
+                version = versions.recv() => (version, PAUSES[0]),
+                () = sleep(pause), if waiting.is_some() => {
+                    (waiting.take().map(Ok), (pause * 2).min(PAUSES[1]))
+                }
             };
+            pause = next;
             match version {
                 None => return,
                 Some(Ok(bundle)) => {
@@ -82,10 +86,10 @@ impl FileApplier {
         for located in &refused.located {
             tracing::error!(fault = %located, code = located.code, "document fault");
         }
-        let passes = refused.located.is_empty();
+        let again = is_passing(&refused.refusal);
         let (why, code) = (&refused.refusal, refused.refusal.code());
-        tracing::error!(%why, code, passes, "the file was refused: what the store has goes on");
-        passes
+        tracing::error!(%why, code, again, "the file was refused: what the store has goes on");
+        again
     }
 
     /// Each part is all or nothing.
@@ -125,6 +129,18 @@ impl FileApplier {
         }
         Ok(())
     }
+}
+
+/// Whether the same file may be taken later: it is the store that refused, not the rules.
+fn is_passing(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::Conflict
+            | Refusal::Internal(_)
+            | Refusal::OutcomeUnknown { .. }
+            | Refusal::StoreFull
+            | Refusal::StoreUnavailable(_)
+    )
 }
 
 fn tell_unusable(unusable: &Unusable) {

@@ -104,9 +104,12 @@ impl Process {
                 signals::on_hangup(move || nudge.reread()).map_err(failed)?;
                 actix_rt::spawn(applier.follow(versions));
             }
-            None => tracing::info!(
-                "no ./serin.yaml and no --config: default settings, and what the store holds"
-            ),
+            None => {
+                signals::outlive_hangup().map_err(failed)?;
+                tracing::info!(
+                    "no ./serin.yaml and no --config: default settings, and what the store holds"
+                );
+            }
         }
         if let Some(secret) = secret {
             first_admin::show(&secret, self.plane.listen);

@@ -116,10 +116,7 @@ impl Reader {
             next = self.cursor.next(&self.plane.view, COMMENT_EVERY) => next,
         };
         let Ok(next) = next else {
-            tracing::warn!(
-                actor = self.actor.name,
-                "a reader of changes was cut: it was too slow"
-            );
+            tracing::warn!(actor = self.actor.name, "a reader of changes was cut");
             return None;
         };
         if !self.is_admitted() {

@@ -136,7 +136,10 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use futures_util::StreamExt as _;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        time::timeout,
+    };
 
     use super::*;
 
@@ -155,7 +158,8 @@ mod tests {
         let (mut ours, mut theirs) = pair().await;
         theirs.write_all(&[b'P'; PREFACE_BYTES - 1]).await.unwrap();
         let mut read = Vec::new();
-        let ended = ours.read_to_end(&mut read).await.unwrap_err();
+        let ended = timeout(PREFACE_MAX * 2, ours.read_to_end(&mut read)).await;
+        let ended = ended.expect("its time is over").unwrap_err();
         assert_eq!(
             (ended.kind(), read.len()),
             (io::ErrorKind::TimedOut, PREFACE_BYTES - 1)

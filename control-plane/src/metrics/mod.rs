@@ -1,7 +1,7 @@
 //! What the control plane counts, and how it is told to Prometheus.
 //!
 //! Events are counted where they happen, by the methods of [`Metrics`]. What merely stands (who
-//! leads, how many documents, what routers serve) is asked for when somebody scrapes: [`Facts`].
+//! leads, how many documents, what routers serve) is asked for when somebody scrapes: [`scrape`].
 //! Labels come as `&'static str`: a word that a caller sent cannot become one.
 
 mod measured;

@@ -1,6 +1,6 @@
 //! Readers of changes get every revision once, in order, or are told that they cannot.
 
-use std::sync::Arc;
+use std::{sync::Arc, thread};
 
 use serde_json::{Value, json};
 use serin_proto::token::Role;
@@ -83,17 +83,42 @@ fn a_reader_goes_on_where_it_was_on_any_replica() {
 }
 
 #[test]
+fn a_reader_that_hops_between_replicas_under_writes_sees_each_change_once() {
+    const CHANGES: u32 = 60;
+    let one = Stage::with_chat();
+    let two = Stage::over(Arc::clone(&one.store));
+    let mut at = one.read("/api/v1/routes").revision().to_string();
+    let write = |number: u32| {
+        let stage = if number.is_multiple_of(2) { &one } else { &two };
+        create(stage, &format!("r{number}"))
+    };
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| (0..CHANGES).map(write).collect::<Vec<String>>());
+        let mut seen = Vec::new();
+        for replica in [&one, &two].into_iter().cycle().take(CHANGES as usize / 3) {
+            let mut stream = replica.open(resumed(&at));
+            assert_eq!(stream.status, 200);
+            seen.extend((0..3).map(|_| next(&mut stream).0));
+            at.clone_from(&seen[seen.len() - 1]);
+        }
+        assert_eq!(seen, writer.join().expect("every write is accepted"));
+    });
+}
+
+#[test]
 fn a_reader_that_was_cut_before_its_first_event_knows_where_it_was() {
     let stage = Stage::with_chat();
     let mut stream = stage.open(watch());
-    let mut id = None;
-    while id.is_none() {
-        let line = stream.text_line().expect("the stream goes on");
-        id = line.strip_prefix("id: ").map(str::to_owned);
-    }
+    let lines = std::iter::from_fn(|| stream.text_line());
+    let first: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+    assert!(
+        !first.iter().any(|line| line.starts_with("data")),
+        "{first:?}"
+    );
+    let id = first.iter().find_map(|line| line.strip_prefix("id: "));
     drop(stream);
     let a = create(&stage, "a");
-    let mut stream = stage.open(resumed(&id.unwrap()));
+    let mut stream = stage.open(resumed(id.unwrap()));
     // What was written just before it came may be told to it too.
     while next(&mut stream).0 != a {}
 }

@@ -216,7 +216,15 @@ impl Admission {
             Some(rejected) => self.rejected.insert(slot.text.clone(), rejected),
             None => self.rejected.remove(&slot.text),
         };
-        slot.settled(outcome.serves.as_ref().map(|version| version.revisions));
+        let serves = outcome.serves.as_ref().map(|version| version.revisions);
+        if slot.older.is_empty() {
+            slot.settled(serves);
+        } else {
+            // Older versions may go, and with them what ties them to others.
+            self.ties.remove(&key, slot);
+            slot.settled(serves);
+            self.ties.add(&key, slot);
+        }
         match outcome.serves.and_then(|version| version.serving()) {
             Some(serving) => self.serving.insert(key, serving),
             None => self.serving.remove(&key),

@@ -43,6 +43,11 @@ impl Ties {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.claims.is_empty() && self.needs.is_empty()
+    }
+
     /// Those that need `key`.
     pub(super) fn users(&self, key: &DocumentKey) -> impl Iterator<Item = &DocumentKey> {
         self.needs.get(key).into_iter().flatten()

@@ -120,6 +120,10 @@ impl Connector {
                 }
             }
             state.turn += 1;
+            // A wrong password is wrong for all members, and costs each of them time.
+            if last.kind == Kind::Denied {
+                break;
+            }
         }
         state.failed = Some((clock::now(), last.clone()));
         Err(last)

@@ -1,17 +1,12 @@
 //! The switches do what tests rest on.
 
-use std::{
-    sync::Arc,
-    task::{Context, Poll, Wake, Waker},
-    thread,
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::time::timeout;
 
 use super::MemoryStore;
 use crate::{
-    Answer, Error, Held, Key, Op, Outcome, Page, Result, Scope, Store as _, Txn, Watch,
+    Error, Held, Key, Op, Outcome, Page, Scope, Store as _, Txn, Watch,
     watch::{Event, Reason},
 };
 
@@ -38,35 +33,6 @@ async fn is_there(store: &MemoryStore, name: &str) -> bool {
 async fn next(watch: &mut Watch) -> Event {
     let event = timeout(WITHIN, watch.next()).await.expect("an event");
     event.expect("a watch does not end by itself")
-}
-
-/// Runs a call on this thread and nothing else.
-fn without_a_runtime<T>(mut answer: Answer<'_, T>) -> Result<T> {
-    struct Unpark(thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    loop {
-        match answer.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(answer) => return answer,
-            Poll::Pending => thread::park_timeout(WITHIN),
-        }
-    }
-}
-
-#[test]
-fn whoever_calls_needs_no_runtime() {
-    let store = MemoryStore::new();
-    let outcome = without_a_runtime(store.txn(put("config/a")));
-    assert!(matches!(outcome, Ok(Outcome::Committed(_))), "{outcome:?}");
-    let listing = without_a_runtime(store.list(Scope::All, Page::whole()));
-    assert_eq!(listing.map(|listing| listing.entries.len()), Ok(1));
-    let lease = without_a_runtime(store.lease(TTL));
-    assert!(lease.is_ok_and(|lease| lease.held() != Held::Gone));
-    let _watch = store.watch(Scope::All, None);
 }
 
 #[tokio::test]

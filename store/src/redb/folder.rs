@@ -107,8 +107,11 @@ impl Folder {
             .map_err(|error| self.failed(error))?;
         let database = (self.opener)(made).map_err(|error| self.unopened(error))?;
         Disk::begin(database, &new)?;
+        // Both folders may be new: what is in them is there after a crash once they are synced.
+        let parent = self.path.join("..");
         fs::rename(&new, file)
             .and_then(|()| File::open(&self.path)?.sync_all())
+            .and_then(|()| File::open(parent)?.sync_all())
             .map_err(|error| self.failed(error))
     }
 

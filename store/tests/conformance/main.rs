@@ -5,6 +5,7 @@
 //! can: compact it, end a lease behind its holder's back, kill and restart it. Every stream that a
 //! case records goes through `judge`. `model` holds redb against memory with random histories.
 
+mod alone;
 mod cases;
 mod judge;
 mod model;

@@ -45,6 +45,8 @@ pub(crate) struct Table {
     pub(crate) keys: BTreeMap<String, i64>,
     /// Instead of an answer.
     pub(crate) refuse: Option<Status>,
+    /// Entries that fit into one answer; more cannot be read.
+    pub(crate) fits: usize,
     /// Reads are never answered.
     pub(crate) mute: bool,
     /// When each listing was asked for.
@@ -78,6 +80,7 @@ impl Fake {
                 revision: 10,
                 keys: BTreeMap::new(),
                 refuse: None,
+                fits: usize::MAX,
                 mute: false,
                 listings: Vec::new(),
                 looks: 0,
@@ -273,19 +276,22 @@ impl Table {
         } else {
             end
         };
-        let kvs = self
-            .keys
-            .range(first..end)
-            .map(|(key, revision)| PbKeyValue {
-                key: key.clone().into_bytes(),
-                create_revision: *revision,
-                mod_revision: *revision,
-                version: 1,
-                ..PbKeyValue::default()
-            });
+        let limit = match usize::try_from(asked.limit) {
+            Ok(limit @ 1..) => limit,
+            _ => usize::MAX,
+        };
+        let found = self.keys.range(first..end);
+        let all: Vec<PbKeyValue> = found.map(|(key, revision)| put(key, *revision)).collect();
+        let more = all.len() > limit;
+        let kvs: Vec<PbKeyValue> = all.into_iter().take(limit).collect();
+        if kvs.len() > self.fits {
+            let text = "Error, decoded message length too large";
+            return Some(Err(Status::out_of_range(text)));
+        }
         Some(Ok(PbRangeResponse {
             header: Some(header(self.cluster, self.revision)),
-            kvs: kvs.collect(),
+            kvs,
+            more,
             ..PbRangeResponse::default()
         }))
     }
@@ -373,13 +379,17 @@ fn event(text: &str) -> PbEvent {
     let revision: i64 = revision.parse().expect("a revision");
     PbEvent {
         r#type: i32::from(deleted),
-        kv: Some(PbKeyValue {
-            key: full(name.trim_start_matches('-')).into_bytes(),
-            create_revision: revision,
-            mod_revision: revision,
-            version: 1,
-            ..PbKeyValue::default()
-        }),
+        kv: Some(put(&full(name.trim_start_matches('-')), revision)),
         prev_kv: None,
+    }
+}
+
+fn put(key: &str, revision: i64) -> PbKeyValue {
+    PbKeyValue {
+        key: key.as_bytes().to_vec(),
+        create_revision: revision,
+        mod_revision: revision,
+        version: 1,
+        ..PbKeyValue::default()
     }
 }

@@ -142,6 +142,25 @@ async fn a_listing_that_is_compacted_away_again_and_again_ends() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_too_long_is_halved() {
+    let fake = Fake::start().await;
+    for n in 0..600 {
+        fake.holds(&format!("{n:03}"), 5);
+    }
+    let store = store_at(vec![fake.endpoint()], quick());
+    for fits in [usize::MAX, 70, 1] {
+        fake.table(|table| table.fits = fits);
+        let listing = store.list(Scope::Documents, Page::whole()).await;
+        let entries = listing.expect("it is read").entries;
+        assert_eq!(entries.len(), 600, "{fits}");
+        assert!(entries.is_sorted_by_key(|entry| entry.key.clone()));
+    }
+    fake.table(|table| table.fits = 0);
+    let listing = store.list(Scope::Documents, Page::whole()).await;
+    assert!(matches!(listing, Err(Error::TooLarge(_))), "{listing:?}");
+}
+
+#[tokio::test]
 async fn only_what_certainly_did_nothing_is_not_unknown() {
     let unavailable = |text: &str| Status::unavailable(text.to_owned());
     type Expected = fn(&Error) -> bool;

@@ -8,6 +8,7 @@ use serin_proto::unit::Revision;
 use serin_store::etcd::Timing;
 use serin_store::watch::{Change, Event, Reason};
 use serin_store::{EtcdSettings, EtcdStore, Key, Listing, Watch};
+use serin_tests::eventually;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -36,6 +37,12 @@ pub(crate) fn store_at(endpoints: Vec<String>, timing: Timing) -> Arc<EtcdStore>
 
 pub(crate) fn key(text: &str) -> Key {
     Key::new(text).expect("a short text is a key")
+}
+
+/// Waits until this many streams are open to the server.
+pub(crate) async fn streams(store: &EtcdStore, count: usize) {
+    let open = async || store.open_watches();
+    eventually("streams are open", SOON, open, |open| *open == count).await;
 }
 
 /// The next event of any kind.

@@ -17,16 +17,23 @@ pub(super) fn read(schema: &str) -> Responses {
     vec![(200, there), (304, unchanged)]
 }
 
-/// Of a PUT: what is stored now, or in a dry run the difference, which has no ETag.
+/// Of a PUT: what is stored now, or in a dry run the difference, which has no ETag. What one should
+/// know besides comes as `Warning` headers.
 pub(super) fn written(schema: &str, creates: bool) -> Responses {
     let either = json!({ "anyOf": [reference(schema), reference("Changed")] });
     let about = "As it is stored now; in a dry run the difference";
-    let mut etag = headers(&["ETag"]);
-    etag["ETag"]["required"] = Json::Bool(false);
-    let mut responses = vec![(200, success(about, &either, etag))];
+    let mut either_has = headers(&["ETag", "Warning"]);
+    either_has["ETag"]["required"] = Json::Bool(false);
+    either_has["Warning"]["required"] = Json::Bool(false);
+    let mut responses = vec![(200, success(about, &either, either_has))];
     if creates {
-        let created = reference(schema);
-        let created = success("Created, as it is stored now", &created, headers(&["ETag"]));
+        let mut created_has = headers(&["ETag", "Warning"]);
+        created_has["Warning"]["required"] = Json::Bool(false);
+        let created = success(
+            "Created, as it is stored now",
+            &reference(schema),
+            created_has,
+        );
         responses.push((201, created));
     }
     responses

@@ -87,6 +87,19 @@ fn each_fault_stands_with_the_changed_document_it_is_about() {
 }
 
 #[test]
+fn a_provider_may_be_where_the_settings_allow_it_and_nowhere_else() {
+    let at = |url: &str| {
+        let mut json = provider("q");
+        json["baseUrl"] = json!(url);
+        told(&store().judge(&[document("providers/q", &json)]).faults)
+    };
+    assert_eq!(at("http://127.0.0.1:8070"), [""; 0]);
+    let expected = "providers/q /baseUrl forbidden_address: 10.0.0.1 is a private address: add \
+                    10.0.0.0/8 to server.allowedNetworks";
+    assert_eq!(at("http://10.0.0.1"), [expected]);
+}
+
+#[test]
 fn what_is_freed_and_taken_by_a_third_is_told_too() {
     let mut play = Play::new();
     play.put("providers/p", provider("p"));

@@ -54,6 +54,28 @@ fn a_kept_form_serves_only_where_nothing_newer_is_good() {
 }
 
 #[test]
+fn of_two_kept_forms_the_newer_serves() {
+    let chat = "config/routes/chat".parse().unwrap();
+    let forms = [Revision(3), Revision(4)];
+    for order in [forms, [forms[1], forms[0]]] {
+        let mut play = Play::new();
+        play.put("providers/p", provider("p"));
+        play.revision = 8;
+        play.put_bytes("routes/chat", b"garbage");
+        for revision in order {
+            let form = route("chat", "p").to_string().into_bytes();
+            play.admission.put_good(&chat, &form, revision, revision);
+        }
+        let expected = [
+            "providers/p@1",
+            "routes/chat@4",
+            "routes/chat@9 unreadable, serves 4",
+        ];
+        assert_eq!(play.told(), expected);
+    }
+}
+
+#[test]
 fn every_stored_key_is_listed_good_or_not() {
     let mut play = Play::begun();
     play.put_bytes("routes/bad", b"garbage");

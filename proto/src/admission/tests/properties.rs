@@ -135,8 +135,6 @@ fn writes() -> impl Strategy<Value = Vec<(Write, bool)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
     /// What is settled among those a change can affect is what would be settled among all.
     #[test]
     fn a_part_settles_as_the_whole_does(writes in writes()) {
@@ -231,6 +229,19 @@ proptest! {
             .filter(|key| written(key) || !before.contains(key))
             .collect();
         prop_assert_eq!(judgement.faults.is_empty(), refused.is_empty(), "{:#?}\n{:?}", judgement.faults, refused);
+    }
+
+    /// A process that follows a store for a year must not remember all of it.
+    #[test]
+    fn nothing_is_left_of_what_is_gone(writes in writes()) {
+        let mut play = Play::written(&writes);
+        let keys: Vec<String> = play.admission.keys().map(str::to_owned).collect();
+        for key in keys {
+            play.admission.delete(&key);
+        }
+        prop_assert_eq!(lines(&play.admission.admit()), [""; 0]);
+        prop_assert!(play.admission.slots.is_empty());
+        prop_assert!(play.admission.ties.is_empty());
     }
 
     /// A router that restarts with its snapshot file serves what it served.

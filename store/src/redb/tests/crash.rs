@@ -38,8 +38,8 @@ async fn what_was_acknowledged_survives_a_crash_at_any_point() {
         let at = crash * done.len() / CRASHES;
         let file = state(&before, &done[..at], luck(crash));
         fs::write(disk.path().join(FILE), file).expect("a folder of ours");
-        let kept = acknowledged.iter().filter(|(after, ..)| *after <= at);
-        let newest = kept.last().map(|(_, revision, n)| (revision.0, *n));
+        let mut kept = acknowledged.iter().filter(|(after, ..)| *after <= at);
+        let newest = kept.next_back().map(|(_, revision, n)| (revision.0, *n));
         assert_kept(disk.path(), newest).await;
     }
 }

@@ -3,6 +3,7 @@
 mod backend;
 mod crash;
 mod file;
+mod history;
 mod trouble;
 
 use std::{path::Path, sync::Arc};
