@@ -10,6 +10,7 @@ use std::{
     fmt, fs,
     io::{self, Read as _},
     path::PathBuf,
+    sync::OnceLock,
 };
 
 use serde_json::{Map, Value};
@@ -48,6 +49,8 @@ pub(crate) struct Bundle {
 struct Text {
     name: String,
     text: String,
+    /// Read when the first fault wants to know.
+    places: OnceLock<Option<Places>>,
 }
 
 /// One document and where it came from.
@@ -152,6 +155,7 @@ impl Bundle {
         self.texts.push(Text {
             name: name.to_owned(),
             text,
+            places: OnceLock::new(),
         });
         self.warnings.extend(version.warnings);
         self.rollouts += version.file.rollouts.len();
@@ -286,7 +290,8 @@ impl Bundle {
 
     fn place(&self, text: usize, pointer: &str) -> Option<(String, u32, u32)> {
         let text = self.texts.get(text)?;
-        let (line, column) = Places::of(&text.text)?.find(pointer);
+        let places = text.places.get_or_init(|| Places::of(&text.text));
+        let (line, column) = places.as_ref()?.find(pointer);
         Some((text.name.clone(), line, column))
     }
 }

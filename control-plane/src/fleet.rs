@@ -90,6 +90,7 @@ pub(crate) struct Router {
     pub(crate) state: State,
     pub(crate) source: Source,
     /// Why it applies nothing, if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) hold: Option<Hold>,
     pub(crate) rejected_count: u64,
     /// At most `serin_proto::fleet::REJECTED_LISTED_MAX`.

@@ -21,6 +21,7 @@ pub struct RouterReport {
     pub applied_revision: u64,
     pub source: Source,
     /// Why it applies nothing, if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
     pub rejected_count: u64,
     /// At most [`REJECTED_LISTED_MAX`].

@@ -40,12 +40,12 @@ pub(super) fn check(
 
 /// A target's name is one of the route's.
 pub(super) fn target(name: &str, route: &v1::Route, at: &Pointer, findings: &mut Findings) {
-    let names = || route.targets.iter().map(|target| target.name.as_str());
-    if names().any(|known| known == name) {
-        return;
-    }
     // No more is told, so no more is looked for.
     if findings.is_full() {
+        return;
+    }
+    let names = || route.targets.iter().map(|target| target.name.as_str());
+    if names().any(|known| known == name) {
         return;
     }
     let hint = match nearest(name, names()) {

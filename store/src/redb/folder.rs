@@ -30,9 +30,17 @@ pub(super) type Opener = Box<dyn Fn(File) -> Result<Database, DatabaseError> + S
 /// A folder that is ours until this is dropped.
 pub(super) struct Folder {
     path: PathBuf,
-    /// Held for its lock.
-    _lock: File,
+    lock: File,
     opener: Opener,
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Closing is not enough: a program that is being started has our descriptors for a moment.
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(folder = %self.path.display(), %error, "store folder was not unlocked");
+        }
+    }
 }
 
 /// A database in a file, each page of it checked: a file that was altered is refused here instead
@@ -63,7 +71,7 @@ impl Folder {
         match lock.try_lock() {
             Ok(()) => Ok(Self {
                 path: path.to_owned(),
-                _lock: lock,
+                lock,
                 opener,
             }),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),

@@ -78,10 +78,11 @@ struct Batch {
 
 pub(super) struct Writer {
     mirror: Arc<Mirror>,
-    folder: Folder,
-    standing: Standing,
     /// Leases that are over, and whose keys are still there.
     over: BTreeSet<LeaseId>,
+    // Dropped in this order: the folder is free once the file is closed.
+    standing: Standing,
+    folder: Folder,
 }
 
 enum Standing {

@@ -5,7 +5,11 @@ use std::{io::ErrorKind, path::Path, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 use super::{backend::Hand, commit, everything, open, put, read, revision};
-use crate::{Error, Outcome, Result, Scope, Store as _, redb::RedbStore, watch::Event};
+use crate::{
+    Error, Outcome, Result, Scope, Store as _,
+    redb::{OpenError, RedbStore},
+    watch::Event,
+};
 
 const WITHIN: Duration = Duration::from_secs(20);
 const FOREVER: u64 = u64::MAX;
@@ -50,12 +54,20 @@ async fn a_full_disk_stops_writes_alone() {
         matches!(watch.next().await, Some(Event::Reset(_))),
         "watches go on"
     );
+    let other = RedbStore::open(folder.path());
+    let refused = matches!(other, Err(OpenError::InUse(_)));
+    assert!(refused, "the folder is ours though its file is closed");
     hand.heal();
-    let failed = until_written(&store, "config/c").await;
-    let full = failed
-        .iter()
-        .all(|outcome| matches!(outcome, Err(Error::Full(_))));
-    assert!(full, "{failed:?}");
+    // Many who ask without a pause: that must not keep it from being opened again.
+    let callers = (0..8).map(|n| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { until_written(&store, &format!("config/c{n}")).await })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        let failed = caller.await.expect("no panic");
+        let full = |outcome: &Result<Outcome>| matches!(outcome, Err(Error::Full(_)));
+        assert!(failed.iter().all(full), "{failed:?}");
+    }
     let kept = everything(&store).await;
     drop(store);
     assert_eq!(everything(&open(folder.path())).await, kept);
