@@ -26,9 +26,9 @@ impl View {
     /// the store does not reach within [`super::CATCH_UP_MAX`];
     /// [`Refusal::StoreUnavailable`]: no documents were seen yet.
     pub(crate) async fn cursor(&self, after: Option<Revision>) -> Result<Cursor, Refusal> {
-        self.caught_up(Revision::default()).await?;
+        self.came_to(Revision::default()).await?;
         if let Some(after) = after {
-            let reached = self.caught_up(after).await;
+            let reached = self.came_to(after).await;
             reached.map_err(|_| Refusal::Compacted)?;
         }
         let heard = self.heard.subscribe();

@@ -146,8 +146,22 @@ impl View {
     /// # Errors
     /// [`Refusal::StoreUnavailable`]: it did not come in time.
     pub(crate) async fn caught_up(&self, revision: Revision) -> Result<(), Refusal> {
+        // A stream that is down may come back with another store, whose revisions mean nothing here.
+        self.reach(|heard| heard.is_up && heard.revision >= revision)
+            .await
+    }
+
+    /// Waits until documents were listed once and followed to `revision`, be it long ago.
+    ///
+    /// # Errors
+    /// [`Refusal::StoreUnavailable`]: it did not come in time.
+    async fn came_to(&self, revision: Revision) -> Result<(), Refusal> {
+        self.reach(|heard| heard.revision >= revision).await
+    }
+
+    async fn reach(&self, there: impl Fn(&Heard) -> bool) -> Result<(), Refusal> {
         let mut heard = self.heard.subscribe();
-        let there = |heard: &Heard| heard.listings > 0 && heard.revision >= revision;
+        let there = |heard: &Heard| heard.listings > 0 && there(heard);
         let arrived = async {
             while !there(&heard.borrow_and_update()) {
                 self.ask.notify_one();

@@ -66,6 +66,41 @@ fn to_replace_and_to_delete_one_names_what_one_saw() {
 }
 
 #[test]
+fn a_dry_run_of_any_write_tells_the_difference_and_leaves_all_as_it_is() {
+    let stage = Stage::with_chat();
+    let before = stage.read("/api/v1/routes").json();
+    let mut other = chat();
+    other["aliases"] = json!(["gpt-4"]);
+    let token = json!({ "role": "viewer", "sha256": "0".repeat(64) });
+    let tries = [
+        Request::put("/api/v1/routes/chat?dryRun=true", &other).if_match("*"),
+        Request::put(
+            "/api/v1/providers/new?dryRun=true",
+            &json!({ "dialect": "simulated", "baseUrl": "http://127.0.0.1:1/v1" }),
+        ),
+        Request::put("/api/v1/tokens/ci?dryRun=true", &token),
+        Request::delete("/api/v1/routes/chat?dryRun=true").if_match("*"),
+        Request::post(
+            "/api/v1/store/adopt?dryRun=true",
+            &json!({ "reason": "try" }),
+        ),
+    ];
+    for request in tries {
+        let tried = stage.admin(request.clone());
+        assert_eq!(tried.status, 200, "{request:?} {}", tried.text());
+        assert_eq!(tried.json()["auditId"], Value::Null, "{}", tried.text());
+    }
+    assert_eq!(stage.read("/api/v1/routes").json(), before);
+    assert_eq!(stage.read("/api/v1/providers").items(), [provider()]);
+    assert!(stage.read("/api/v1/tokens").items().is_empty());
+    assert_eq!(
+        stage.read("/api/v1/audit").items().len(),
+        2,
+        "of what was there before"
+    );
+}
+
+#[test]
 fn an_unknown_field_is_refused_with_its_name_and_place() {
     let stage = Stage::with_chat();
     let text = "{\n  \"targets\": [],\n  \"traffic\": {\"wieghts\": {\"gpt\": 100}}\n}";
