@@ -283,8 +283,8 @@ pub(crate) enum StoreVerb {
 
 #[derive(Debug, Flags)]
 pub(crate) struct Adopt {
-    /// Why; written down, and needed to do it.
-    #[arg(long, env = "SERIN_REASON", value_name = "TEXT")]
+    /// Why; written down, and needed to do it. A reason that is set for other verbs does not count.
+    #[arg(long, env = "SERIN_ADOPT_REASON", value_name = "TEXT")]
     pub(crate) reason: Option<String>,
     #[command(flatten)]
     pub(crate) server: Server,

@@ -22,7 +22,7 @@ const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 
 /// Applies versions of one file.
 pub(super) struct FileApplier {
-    applier: Applier,
+    pub(super) applier: Applier,
     /// Who is named in the audit records: `file:PATH`.
     actor: String,
 }

@@ -12,8 +12,16 @@ use crate::{
     secret::{self, TOKEN_PREFIX},
 };
 
-/// Makes the token if there is no admin; gives its secret.
-pub(super) async fn create(applier: &Applier) -> Result<Option<String>, Failed> {
+/// Makes the token if there is no admin, and shows it in the same breath: nothing may fail between
+/// the two, or nobody would ever have it.
+pub(super) async fn make_and_show(applier: &Applier, api: SocketAddr) -> Result<(), Failed> {
+    if let Some(secret) = create(applier).await? {
+        show(&secret, api);
+    }
+    Ok(())
+}
+
+async fn create(applier: &Applier) -> Result<Option<String>, Failed> {
     let made = secret::make(TOKEN_PREFIX, "admin")?;
     let digest = made
         .sha256
@@ -21,8 +29,8 @@ pub(super) async fn create(applier: &Applier) -> Result<Option<String>, Failed> 
         .map_err(|bad: serin_control_plane::BadDigest| Failed::because(bad.to_string()))?;
     match applier.first_admin(digest).await {
         Ok(created) => Ok(created.then_some(made.secret)),
-        // A token of that name is there and is no admin's, or not any more.
-        Err(Refusal::Stale { .. }) => {
+        // A token of that name is there, in the store or in the settings, and is no admin's.
+        Err(Refusal::Stale { .. } | Refusal::Invalid(_)) => {
             tracing::warn!(
                 "nobody may change documents: token admin is no admin's; add one to \
                  server.controlPlane.tokens and restart"
@@ -36,7 +44,7 @@ pub(super) async fn create(applier: &Applier) -> Result<Option<String>, Failed> 
 }
 
 /// Once, on stderr.
-pub(super) fn show(secret: &str, api: SocketAddr) {
+fn show(secret: &str, api: SocketAddr) {
     eprintln!(
         "\nNobody could change anything yet, so there is a first token, shown this once:\n\n  \
          export SERIN_SERVER=http://{api} SERIN_TOKEN={secret}\n\nserin get routes, serin traffic \

@@ -94,11 +94,11 @@ impl Process {
     ) -> Result<(), Failed> {
         let stop = Stop::listen().map_err(failed)?;
         let applier = Applier::new(&self.plane, Arc::clone(&store));
-        let secret = first_admin::create(&applier).await?;
         match file {
             Some((path, bundle)) => {
                 let applier = FileApplier::new(applier, &path);
                 applier.at_start(&bundle).await?;
+                first_admin::make_and_show(&applier.applier, self.plane.listen).await?;
                 let sight = Sight::new(path, self.router.allowed_networks.clone(), server.clone());
                 let (versions, nudge) = sight.follow().map_err(failed)?;
                 signals::on_hangup(move || nudge.reread()).map_err(failed)?;
@@ -106,13 +106,11 @@ impl Process {
             }
             None => {
                 signals::outlive_hangup().map_err(failed)?;
+                first_admin::make_and_show(&applier, self.plane.listen).await?;
                 tracing::info!(
                     "no ./serin.yaml and no --config: default settings, and what the store holds"
                 );
             }
-        }
-        if let Some(secret) = secret {
-            first_admin::show(&secret, self.plane.listen);
         }
         self.serve(store, stop.wait()).await.map_err(failed)
     }

@@ -21,7 +21,7 @@ mod history;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, HashSet},
     ops::Bound,
 };
 
@@ -79,27 +79,6 @@ impl Ledger {
             identity,
             entries: BTreeMap::new(),
             history: History::begun(FIRST_REVISION),
-            leases: HashSet::new(),
-        }
-    }
-
-    /// A ledger as it was kept: its keys, and the commits after `compacted`, which follow each
-    /// other without a gap.
-    pub(crate) fn restored(
-        identity: StoreIdentity,
-        entries: impl IntoIterator<Item = Stored>,
-        compacted: Revision,
-        commits: impl IntoIterator<Item = Commit>,
-    ) -> Self {
-        let mut history = History::begun(compacted);
-        for commit in commits {
-            history.push(&commit);
-        }
-        let entries = entries.into_iter();
-        Self {
-            identity,
-            entries: entries.map(|held| (held.entry.key.clone(), held)).collect(),
-            history,
             leases: HashSet::new(),
         }
     }
@@ -190,14 +169,6 @@ impl Ledger {
         self.leases.contains(&lease)
     }
 
-    /// The leases that any key is under, granted or left over from before.
-    pub(crate) fn leases_in_use(&self) -> BTreeSet<LeaseId> {
-        self.entries
-            .values()
-            .filter_map(|held| held.lease)
-            .collect()
-    }
-
     pub(crate) fn draft(&self) -> Draft<'_> {
         Draft::of(self)
     }
@@ -240,6 +211,39 @@ impl Ledger {
 
     fn range(&self, range: &Range) -> impl DoubleEndedIterator<Item = (&Key, &Stored)> + use<'_> {
         self.entries.range(bounds(range))
+    }
+}
+
+/// What a ledger needs that is kept in a file.
+#[cfg(feature = "redb")]
+impl Ledger {
+    /// A ledger as it was kept: its keys, and the commits after `compacted`, which follow each
+    /// other without a gap.
+    pub(crate) fn restored(
+        identity: StoreIdentity,
+        entries: impl IntoIterator<Item = Stored>,
+        compacted: Revision,
+        commits: impl IntoIterator<Item = Commit>,
+    ) -> Self {
+        let mut history = History::begun(compacted);
+        for commit in commits {
+            history.push(&commit);
+        }
+        let entries = entries.into_iter();
+        Self {
+            identity,
+            entries: entries.map(|held| (held.entry.key.clone(), held)).collect(),
+            history,
+            leases: HashSet::new(),
+        }
+    }
+
+    /// The leases that any key is under, granted or left over from before.
+    pub(crate) fn leases_in_use(&self) -> std::collections::BTreeSet<LeaseId> {
+        self.entries
+            .values()
+            .filter_map(|held| held.lease)
+            .collect()
     }
 }
 

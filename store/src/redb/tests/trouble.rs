@@ -58,8 +58,8 @@ async fn a_full_disk_stops_writes_alone() {
     let refused = matches!(other, Err(OpenError::InUse(_)));
     assert!(refused, "the folder is ours though its file is closed");
     hand.heal();
-    // Many who ask without a pause: that must not keep it from being opened again.
-    let callers = (0..8).map(|n| {
+    // More than one commit takes ask without a pause: that must not keep it from being opened.
+    let callers = (0..300).map(|n| {
         let store = Arc::clone(&store);
         tokio::spawn(async move { until_written(&store, &format!("config/c{n}")).await })
     });
