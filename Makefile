@@ -36,4 +36,5 @@ bench: build tools # CPU and latency against nginx, and how fast routers follow:
 
 golden: # rewrites the golden files; read the difference before you commit it
 	UPDATE_GOLDEN=1 cargo test --locked -p serin-proto
-	git diff --stat -- '*golden*'
+	UPDATE_GOLDEN=1 cargo test --locked -p serin-control-plane --test api openapi
+	git diff --stat -- '*golden*' docs/openapi.json

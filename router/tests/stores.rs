@@ -70,7 +70,7 @@ pub(crate) fn report(store: &dyn Store, id: &str) -> Option<(RouterReport, Entry
 #[derive(Debug)]
 pub(crate) struct Scripted {
     pub(crate) memory: Arc<MemoryStore>,
-    opened: Mutex<Vec<(Feed, Option<Resume>)>>,
+    opened: Mutex<Vec<Feed>>,
 }
 
 impl Scripted {
@@ -89,19 +89,12 @@ impl Scripted {
     pub(crate) fn tell(&self, event: Event) {
         let opened = || self.opened().len();
         eventually("somebody follows", opened, |opened| *opened > 0);
-        let feed = self.opened().last().map(|(feed, _)| feed.clone());
+        let feed = self.opened().last().cloned();
         let told = feed.is_some_and(|feed| feed.send_blocking(event));
         assert!(told, "the router follows");
     }
 
-    /// Where the newest follower asked to go on, once there is one.
-    pub(crate) fn resume(&self) -> Option<Resume> {
-        let opened = || self.opened().len();
-        eventually("somebody follows", opened, |opened| *opened > 0);
-        self.opened().last().and_then(|(_, resume)| resume.clone())
-    }
-
-    fn opened(&self) -> MutexGuard<'_, Vec<(Feed, Option<Resume>)>> {
+    fn opened(&self) -> MutexGuard<'_, Vec<Feed>> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -122,7 +115,8 @@ impl Store for Scripted {
     fn watch(&self, scope: Scope, after: Option<Resume>) -> Watch {
         assert_eq!(scope, Scope::Documents, "all that a router may follow");
         let (feed, watch) = watch::channel();
-        self.opened().push((feed, after));
+        assert_eq!(after, None, "a listing first");
+        self.opened().push(feed);
         watch
     }
 

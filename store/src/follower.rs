@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use serin_proto::key::StoreKey;
 
-use crate::{Compare, Entry, Key, Lease, Op, Outcome, Result, Resume, Scope, Store, Txn, Watch};
+use crate::{Compare, Entry, Key, Lease, Op, Outcome, Result, Scope, Store, Txn, Watch};
 
 /// Where a router's documents come from.
 #[derive(Debug)]
@@ -37,12 +37,12 @@ impl Follower {
         }
     }
 
-    /// The stream of all documents, and the means to announce oneself where there are any. `after`
-    /// is what the router holds already; a file does not care and begins with a `Reset`.
-    pub fn follow(self, after: Option<Resume>) -> (Watch, Option<Announcer>) {
+    /// The stream of all documents, from a `Reset` on, and the means to announce oneself where there
+    /// are any.
+    pub fn follow(self) -> (Watch, Option<Announcer>) {
         match self.source {
             Source::Store(store) => {
-                let watch = store.watch(Scope::Documents, after);
+                let watch = store.watch(Scope::Documents, None);
                 (watch, Some(Announcer { store }))
             }
             Source::Stream(watch) => (watch, None),

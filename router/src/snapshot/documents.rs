@@ -14,7 +14,7 @@ use serin_proto::{
     key::StoreKey,
     unit::Revision,
 };
-use serin_store::{Entry, Key, Listing, Resume, StoreIdentity, watch::Change};
+use serin_store::{Entry, Key, Listing, StoreIdentity, watch::Change};
 use ulid::Ulid;
 
 use super::{
@@ -99,20 +99,6 @@ impl Documents {
         });
     }
 
-    /// Where a store is to go on.
-    pub(super) fn resume(&self) -> Option<Resume> {
-        let place = self.place.as_ref()?;
-        let stored = self.stored();
-        let newest = stored.max_by_key(|(_, stored)| stored.mod_revision);
-        let newest =
-            newest.and_then(|(key, stored)| Some((Key::new(key).ok()?, stored.mod_revision)));
-        Some(Resume {
-            identity: place.identity.clone(),
-            revision: place.revision,
-            newest,
-        })
-    }
-
     /// Takes a whole listing, unless it is of another history.
     pub(super) fn reset(&mut self, listing: Listing, now_unix_ms: u64) -> Heard {
         let Listing {
@@ -154,7 +140,7 @@ impl Documents {
             for change in batch {
                 aside.take(change);
             }
-            return self.adopt(now_unix_ms);
+            return self.look_again(now_unix_ms);
         }
         for change in &batch {
             match change {
@@ -164,6 +150,20 @@ impl Documents {
         }
         self.seen(revision, now_unix_ms);
         Heard::Changed(revision)
+    }
+
+    /// A store that was found empty is judged again with each change: it may just be filled again.
+    fn look_again(&mut self, now_unix_ms: u64) -> Heard {
+        match self.aside.take() {
+            Some(aside) if aside.why == Hold::Empty && self.compare(&aside).is_ok() => {
+                self.replace(&aside, now_unix_ms);
+                Heard::Changed(aside.revision)
+            }
+            aside => {
+                self.aside = aside;
+                self.adopt(now_unix_ms)
+            }
+        }
     }
 
     /// Everything up to `revision` was told.

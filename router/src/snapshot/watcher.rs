@@ -123,7 +123,9 @@ impl Watcher {
 
     async fn run(mut self, follower: Follower, about: About, mut stopping: watch::Receiver<bool>) {
         self.restore();
-        let (events, announcer) = follower.follow(self.documents.resume());
+        // A whole listing first, be it of the store that was followed before: only a listing can be
+        // compared with what was kept, and a store that was built anew must not be gone on with.
+        let (events, announcer) = follower.follow();
         let report = announcer.map(|announcer| {
             let standing = self.shared.standing.subscribe();
             actix_rt::spawn(announce(announcer, about, standing, stopping.clone()))

@@ -193,9 +193,9 @@ impl Connector {
             // Asking without it would only be refused.
             Trouble::new(Kind::Denied, why)
         })?;
-        let with_user = options()
-            .with_user(user, password)
-            .with_auto_token_refresh(true);
+        // No refresh of tokens behind our back: it would go on with a password that was changed. A
+        // refused token ends the connection, and the next one reads the password anew.
+        let with_user = options().with_user(user, password);
         match Client::from_channel(channel.clone(), Some(with_user)).await {
             Err(error) if error.to_string().contains("authentication is not enabled") => {
                 Ok(Client::from_channel(channel, Some(options())).await?)

@@ -131,7 +131,15 @@ impl Source {
                 Some(Event::Refused(faults))
             }
             Err(gone @ Unusable::Unreadable { .. }) => {
+                let is_news = self.valid || forced;
                 self.valid = false;
+                if look.is_some() {
+                    // It is there and could not be read: it may be readable without changing again.
+                    self.seen = None;
+                }
+                if !is_news {
+                    return None;
+                }
                 Some(Event::Down(Reason::Io, gone.to_string()))
             }
         }

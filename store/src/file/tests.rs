@@ -120,7 +120,7 @@ async fn each_version_replaced_by_a_rename_is_told_and_a_faulty_one_changes_noth
     let (_folder, path) = folder_with(&text(50, &some_digest()));
     let first = version(&path);
     let (follower, _nudge) = follow(path.clone(), &first, None).expect("a thread");
-    let (mut follower, _) = follower.follow(None);
+    let (mut follower, _) = follower.follow();
     let Event::Reset(begun) = news(&mut follower).await else {
         panic!("no listing at first")
     };
@@ -150,7 +150,7 @@ async fn each_version_replaced_by_a_rename_is_told_and_a_faulty_one_changes_noth
 async fn a_file_that_is_gone_ends_nothing() {
     let (_folder, path) = folder_with(&text(50, &some_digest()));
     let (follower, nudge) = follow(path.clone(), &version(&path), None).expect("a thread");
-    let (mut follower, _) = follower.follow(None);
+    let (mut follower, _) = follower.follow();
     assert!(matches!(news(&mut follower).await, Event::Reset(_)));
     fs::remove_file(&path).expect("a file to remove");
     assert!(matches!(news(&mut follower).await, Event::Down(..)));
@@ -160,7 +160,7 @@ async fn a_file_that_is_gone_ends_nothing() {
     let after = tokio::time::timeout(Duration::from_secs(10), follower.next()).await;
     assert_eq!(
         after.expect("a reading at once"),
-        Some(Event::Progress(Revision(1))),
+        Some(Event::Progress(Revision(2))),
         "nothing new"
     );
 }

@@ -179,15 +179,18 @@ async fn a_lease_that_cannot_be_kept_is_given_up_no_later_than_etcd_ends_it() {
     let store = store_at(vec![proxy.endpoint()], quick());
     let direct = store_at(vec![etcd.address().to_string()], quick());
     let mut lease = leased(&*store, "routers/cut").await;
+    let Held::Since(since) = lease.held() else {
+        panic!("it is held");
+    };
     proxy.cut(Cut::AT_ONCE);
     lease.gone().await;
-    let (there, _) = direct.get(&key("routers/cut")).await.expect("it reads");
-    assert!(there.is_some(), "its holder knows before anybody else");
+    // etcd counts from when it heard of it, so later; a busy machine may wake us late.
+    let held = since.elapsed();
+    let (least, most) = (TTL, TTL + TTL / 2);
+    assert!(held >= least && held <= most, "given up after {held:?}");
     let look = async || {
-        direct
-            .get(&key("routers/cut"))
-            .await
-            .is_ok_and(|seen| seen.0.is_none())
+        let read = direct.get(&key("routers/cut")).await;
+        read.is_ok_and(|(entry, _)| entry.is_none())
     };
     eventually("etcd ends it", SOON, look, |gone| *gone).await;
     let none = store.lease(TTL).await;

@@ -33,6 +33,17 @@ pub(super) enum Damaged {
     NoSense(#[from] serde_json::Error),
 }
 
+impl Damaged {
+    /// Nobody will ever read it: not a file that may be read with other rights, or by the version of
+    /// Serin that wrote it.
+    pub(super) fn is_for_good(&self) -> bool {
+        !matches!(
+            self,
+            Self::Unreadable(_) | Self::OtherVersion(_) | Self::TooLarge
+        )
+    }
+}
+
 pub(super) fn encode(saved: &Saved) -> Result<Vec<u8>, serde_json::Error> {
     let body = serde_json::to_vec(&Body::of(saved))?;
     let head = format!("{MAGIC} {VERSION} {} {}\n", body.len(), checksum(&body));

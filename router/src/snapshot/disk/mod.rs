@@ -71,8 +71,10 @@ pub(super) fn read(folder: &Path) -> Option<Saved> {
             Ok(saved) => saved,
             Err(why) => {
                 tracing::warn!(path = %path.display(), %why, "snapshot file ignored");
-                // Out of the way, or it would become the one before in the place of a good one.
-                let _ = fs::rename(&path, folder.join(DAMAGED));
+                if why.is_for_good() {
+                    // Out of the way, or it would become the one before in the place of a good one.
+                    let _ = fs::rename(&path, folder.join(DAMAGED));
+                }
                 None
             }
         }
