@@ -39,9 +39,14 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{FutureExt as _, future::FusedFuture as _};
 use serin_store::Store;
 use socket2::{Domain, Socket, Type};
-use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
+use tokio::{
+    runtime::Handle,
+    task::{JoinError, JoinHandle},
+    time::timeout,
+};
 
 pub use applier::{Applier, Apply};
 pub use auth::{Denied, Role, UnknownRole};
@@ -111,7 +116,7 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
 /// system around it. It starts, answers and stays ready whether or not the store can be reached.
 ///
 /// # Errors
-/// When threads or listeners cannot be started.
+/// When threads or listeners cannot be started, or one of its servers ends before `shutdown`.
 pub async fn run(
     settings: Settings,
     listeners: Listeners,
@@ -124,28 +129,55 @@ pub async fn run(
     let plane = Plane::new(settings, store, on.clone());
     let server = api::start(listeners.rest, &plane)?;
     let server_handle = server.handle();
-    let server = actix_rt::spawn(server);
-    let grpc = on.spawn(grpc::serve(
-        listeners.grpc,
-        Arc::clone(&plane),
-        plane.stopped(),
-    ));
+    let mut server = actix_rt::spawn(server).fuse();
+    let mut grpc = on
+        .spawn(grpc::serve(
+            listeners.grpc,
+            Arc::clone(&plane),
+            plane.stopped(),
+        ))
+        .fuse();
     let parts = parts(on, &plane, address);
 
-    shutdown.await;
+    let ended = until(shutdown, &mut server, &mut grpc).await;
     if let Err(error) = plane.finished().await {
         tracing::error!(%error, "changes were still under way at the end");
     }
     plane.stop();
     server_handle.stop(true).await;
     // What the server returns was logged as it happened; it has ended, which is what counts.
-    let _ = server.await;
-    let _ = timeout(END_MAX, grpc).await;
+    if !server.is_terminated() {
+        let _ = server.await;
+    }
+    if !grpc.is_terminated() {
+        let _ = timeout(END_MAX, grpc).await;
+    }
     for part in parts {
         let _ = timeout(END_MAX, part).await;
     }
     tracing::info!("control plane ended");
-    Ok(())
+    ended
+}
+
+/// Waits for `shutdown`, or for a server that ends before it: half a control plane is none.
+async fn until(
+    shutdown: impl Future<Output = ()>,
+    rest: impl Future<Output = Result<io::Result<()>, JoinError>>,
+    grpc: impl Future<Output = Result<io::Result<()>, JoinError>>,
+) -> io::Result<()> {
+    let (listener, ended) = tokio::select! {
+        // Servers that end with it are no trouble.
+        biased;
+        () = shutdown => return Ok(()),
+        ended = rest => ("REST", ended),
+        ended = grpc => ("gRPC", ended),
+    };
+    let error = match ended.map_err(io::Error::other).flatten() {
+        Ok(()) => io::Error::other(format!("the {listener} server has ended by itself")),
+        Err(error) => io::Error::new(error.kind(), format!("the {listener} server: {error}")),
+    };
+    tracing::error!(listener, %error, "a server ended before the control plane did");
+    Err(error)
 }
 
 /// What a control plane does by itself, until it is stopped.
@@ -175,7 +207,19 @@ fn parts(on: &Handle, plane: &Arc<Plane>, address: String) -> [JoinHandle<()>; 5
 
 #[cfg(test)]
 mod tests {
+    use std::future::{pending, ready};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_ends_before_it_should_is_an_error() {
+        let failed = || ready(Ok(Err(io::Error::other("out of luck"))));
+        let told = until(pending(), failed(), pending()).await.unwrap_err();
+        assert_eq!(told.to_string(), "the REST server: out of luck");
+        let told = until(pending(), pending(), ready(Ok(Ok(())))).await;
+        assert!(told.unwrap_err().to_string().contains("gRPC"));
+        assert!(until(ready(()), failed(), failed()).await.is_ok());
+    }
 
     #[test]
     fn an_address_that_is_taken_is_told_with_the_way_to_choose_another() {

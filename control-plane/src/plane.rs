@@ -77,13 +77,30 @@ impl Plane {
         via: Via,
     ) -> Result<Actor, Denied> {
         let identified = self.tokens.identify(authorization, peer, via);
-        identified.inspect_err(|denied| {
-            if *denied == Denied::NotYet {
-                return;
-            }
-            self.metrics.auth_failed(denied.reason());
-            tracing::info!(%peer, %via, reason = denied.reason(), "token refused");
-        })
+        identified.inspect_err(|denied| self.refused(*denied, peer, via))
+    }
+
+    /// Who it is now that was identified before: a stream asks again, as its token may have ended
+    /// or changed its role. It is no try of `peer`.
+    ///
+    /// # Errors
+    /// Nobody any more; it was counted and logged.
+    pub(crate) fn identify_again(
+        &self,
+        authorization: Option<&[u8]>,
+        peer: IpAddr,
+        via: Via,
+    ) -> Result<Actor, Denied> {
+        let known = self.tokens.known(authorization, via);
+        known.inspect_err(|denied| self.refused(*denied, peer, via))
+    }
+
+    fn refused(&self, denied: Denied, peer: IpAddr, via: Via) {
+        if denied == Denied::NotYet {
+            return;
+        }
+        self.metrics.auth_failed(denied.reason());
+        tracing::info!(%peer, %via, reason = denied.reason(), "token refused");
     }
 
     /// Whether the actor has the right.

@@ -7,6 +7,7 @@ use serin_proto::{
     document::Document,
     fault::Pointer,
     key::{DocumentKey, Kind, StoreKey},
+    name::is_name,
     token::Token,
     unit::Revision,
 };
@@ -27,6 +28,8 @@ const LOOKED_AT_MAX: usize = 10_000;
 /// One thing that is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Shown {
+    /// The last piece of its key.
+    pub(crate) name: String,
     /// Its ETag.
     pub(crate) revision: Revision,
     pub(crate) json: Json,
@@ -84,6 +87,7 @@ pub(crate) async fn document(
     let entry = entry.ok_or_else(|| Refusal::NotFound(key.to_string()))?;
     let json = readable(key.kind, &entry)?;
     Ok(Shown {
+        name: key.name.clone(),
         revision: entry.mod_revision,
         json: seen_by(actor, json),
     })
@@ -102,6 +106,7 @@ pub(crate) async fn traffic(plane: &Plane, actor: &Actor, route: &str) -> Result
     shown.json = shown
         .json
         .get("traffic")
+        .filter(|traffic| !traffic.is_null())
         .cloned()
         .unwrap_or_else(|| Json::Object(Default::default()));
     Ok(shown)
@@ -133,6 +138,7 @@ pub(crate) async fn token(plane: &Plane, actor: &Actor, name: &str) -> Result<Sh
     let (entry, _) = plane.store.get(&Key::from(&key)).await?;
     let entry = entry.ok_or_else(|| Refusal::NotFound(key.to_string()))?;
     Ok(Shown {
+        name: name.to_owned(),
         revision: entry.mod_revision,
         json: readable_token(&entry)?,
     })
@@ -184,6 +190,7 @@ pub(crate) async fn audit(
             looked_at += 1;
             if let Some(json) = record(&entry, filter) {
                 listed.items.push(Shown {
+                    name: last_piece(&entry.key),
                     revision: entry.mod_revision,
                     json,
                 });
@@ -217,35 +224,25 @@ async fn list(
     part: &Part,
     read: impl Fn(&Entry) -> Result<Json, Refusal>,
 ) -> Result<Listed, Refusal> {
-    let page = Page {
-        after: page_start(folder, part, Some(folder))?,
-        // One more than asked for tells whether there is a next page.
-        limit: Some(part.limit.saturating_add(1)),
-        newest_first: false,
-    };
-    let listing = plane.store.list(scope, page).await?;
+    let (entries, revision) = named_entries(plane, scope, folder, part).await?;
     let mut listed = Listed {
-        revision: listing.revision,
+        revision,
         ..Listed::default()
     };
-    let inside = listing
-        .entries
-        .iter()
-        .take_while(|entry| entry.key.as_str().starts_with(folder));
-    let mut last = None;
-    for (count, entry) in inside.enumerate() {
+    for (count, entry) in entries.iter().enumerate() {
         if count == part.limit {
-            listed.next_page_token = last;
+            listed.next_page_token = entries[..count].last().map(|last| last_piece(&last.key));
             break;
         }
-        last = Some(last_piece(&entry.key));
+        let name = last_piece(&entry.key);
         match read(entry) {
             Ok(json) => listed.items.push(Shown {
+                name,
                 revision: entry.mod_revision,
                 json,
             }),
             Err(Refusal::Unreadable { revision, why }) => listed.unreadable.push(Unreadable {
-                name: last_piece(&entry.key),
+                name,
                 revision,
                 why,
             }),
@@ -253,6 +250,44 @@ async fn list(
         }
     }
     Ok(listed)
+}
+
+/// The entries of a page and, if there is one, that behind it. What lies in the folder under a name
+/// that nothing can have is none of them: nobody could ask for it, or for the page behind it. The
+/// revision is that of the first look, so that whoever watches from there misses nothing.
+async fn named_entries(
+    plane: &Plane,
+    scope: Scope,
+    folder: &str,
+    part: &Part,
+) -> Result<(Vec<Entry>, Revision), Refusal> {
+    let mut after = page_start(folder, part, Some(folder))?;
+    let wanted = part.limit.saturating_add(1);
+    let (mut entries, mut first) = (Vec::new(), None);
+    // Ends: each look begins behind the last.
+    loop {
+        let limit = wanted - entries.len();
+        let page = Page {
+            after,
+            limit: Some(limit),
+            newest_first: false,
+        };
+        let listing = plane.store.list(scope, page).await?;
+        let revision = *first.get_or_insert(listing.revision);
+        after = listing.entries.last().map(|entry| entry.key.clone());
+        let is_behind = |key: &Key| !key.as_str().starts_with(folder);
+        let is_last = listing.entries.len() < limit || after.as_ref().is_none_or(is_behind);
+        let inside = listing.entries.into_iter();
+        let inside = inside.take_while(|entry| !is_behind(&entry.key));
+        entries.extend(inside.filter(|entry| is_named(&entry.key, folder)));
+        if is_last || entries.len() >= wanted {
+            return Ok((entries, revision));
+        }
+    }
+}
+
+fn is_named(key: &Key, folder: &str) -> bool {
+    key.as_str().strip_prefix(folder).is_some_and(is_name)
 }
 
 /// Where a page begins: behind what was read last, at the end of an empty token's folder else.

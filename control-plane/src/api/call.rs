@@ -44,13 +44,24 @@ pub(crate) struct Call {
 /// # Errors
 /// Nobody is known by it.
 pub(crate) fn identify(plane: &Plane, head: &HttpRequest) -> Result<Actor, Denied> {
-    let authorization = head.headers().get(AUTHORIZATION);
-    // Several are none: nobody knows which of them a proxy in between looked at.
-    if head.headers().get_all(AUTHORIZATION).count() > 1 {
-        return Err(Denied::Malformed);
+    plane.identify(authorization(head)?, peer(head), Via::Rest)
+}
+
+/// Who it is now: a stream asks again.
+///
+/// # Errors
+/// Nobody is known by it any more.
+pub(crate) fn identify_again(plane: &Plane, head: &HttpRequest) -> Result<Actor, Denied> {
+    plane.identify_again(authorization(head)?, peer(head), Via::Rest)
+}
+
+fn authorization(head: &HttpRequest) -> Result<Option<&[u8]>, Denied> {
+    let mut values = head.headers().get_all(AUTHORIZATION);
+    match (values.next(), values.next()) {
+        // Several are none: nobody knows which of them a proxy in between looked at.
+        (Some(_), Some(_)) => Err(Denied::Malformed),
+        (value, _) => Ok(value.map(|value| value.as_bytes())),
     }
-    let authorization = authorization.map(|value| value.as_bytes());
-    plane.identify(authorization, peer(head), Via::Rest)
 }
 
 /// The address a request came from.

@@ -21,12 +21,12 @@ use serin_store::watch::Change;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
-    call::{Call, identify},
+    call::{Call, identify_again},
     problem::Problem,
     query,
 };
 use crate::{
-    auth::{Actor, Denied, Right},
+    auth::{Actor, Right},
     metrics::Watcher,
     plane::Plane,
     read::seen_by,
@@ -129,18 +129,13 @@ impl Reader {
         Some((Ok(text.into()), self))
     }
 
-    /// Whether the token still holds. One address that tries wrong ones does not end the streams
-    /// that others have from there.
+    /// Whether the token still holds, with the role that it has now.
     fn is_admitted(&mut self) -> bool {
-        match identify(&self.plane, &self.head) {
-            Ok(actor) => {
-                let may = self.plane.require(&actor, Right::Read).is_ok();
-                self.actor = actor;
-                may
-            }
-            Err(Denied::TooMany { .. }) => true,
-            Err(_) => false,
-        }
+        let Ok(actor) = identify_again(&self.plane, &self.head) else {
+            return false;
+        };
+        self.actor = actor;
+        self.plane.require(&self.actor, Right::Read).is_ok()
     }
 }
 

@@ -1,8 +1,8 @@
 //! How many wrong tokens an address may try. Pure.
 //!
 //! Each address has some in hand and gets one more per second. A secret of 256 bits is not guessed
-//! anyway; a word that somebody chose for one in the settings might be. Who is out of tries is not
-//! heard at all, or a right guess among them would still be told.
+//! anyway; a word that somebody chose for one in the settings might be. Only wrong tokens are tries,
+//! and only they must wait: a right one works, whoever else tries wrong ones from its address.
 
 use std::{
     collections::HashMap,
@@ -25,7 +25,7 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
-    /// How long the address must wait before it is heard; `None`: it may try.
+    /// How long the address must wait before a wrong token is heard; `None`: it may try.
     pub(crate) fn wait(&self, address: IpAddr, now: Instant) -> Option<Duration> {
         let whole_at = self.whole_at.get(&group(address))?;
         let missing = whole_at.saturating_duration_since(now);

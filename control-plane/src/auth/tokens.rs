@@ -97,7 +97,9 @@ impl Tokens {
         self.settings.iter().any(|(known, _)| known == name)
     }
 
-    /// Who it is, by the value of the `Authorization` header. `peer` is whose failures are counted.
+    /// Who it is, by the value of the `Authorization` header. `peer` is whose failures are counted:
+    /// a wrong token is a try, and from an address out of tries it is [`Denied::TooMany`]. A right
+    /// one always works, or whoever shares an address could lock others out.
     ///
     /// # Errors
     /// Nobody, for one of the reasons there are.
@@ -107,17 +109,25 @@ impl Tokens {
         peer: IpAddr,
         via: Via,
     ) -> Result<Actor, Denied> {
+        self.known(authorization, via)
+            .map_err(|denied| match denied {
+                Denied::Malformed | Denied::Unknown => self.tried(peer, denied),
+                _ => denied,
+            })
+    }
+
+    /// The same, and no try: for who was identified before and may be known no more.
+    ///
+    /// # Errors
+    /// Nobody any more, for one of the reasons there are but [`Denied::TooMany`].
+    pub(crate) fn known(&self, authorization: Option<&[u8]>, via: Via) -> Result<Actor, Denied> {
         let secret = bearer(authorization.ok_or(Denied::Missing)?).ok_or(Denied::Malformed)?;
-        let now = clock::now();
-        if let Some(retry_after) = self.tries(|attempts| attempts.wait(peer, now)) {
-            return Err(Denied::TooMany { retry_after });
-        }
         let found = self.find(&Digest::of(secret), clock::wall());
         // Not heard yet, so not known to be wrong.
         if found.is_err() && !self.are_ready() {
             return Err(Denied::NotYet);
         }
-        let (name, role) = found.inspect_err(|_| self.tries(|tries| tries.failed(peer, now)))?;
+        let (name, role) = found?;
         Ok(Actor { name, role, via })
     }
 
@@ -135,8 +145,15 @@ impl Tokens {
         let _ = timeout(CATCH_UP_MAX, heard.wait_for(there)).await;
     }
 
-    fn tries<T>(&self, on: impl FnOnce(&mut Attempts) -> T) -> T {
-        on(&mut self.attempts.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Counts a wrong token, unless its address must wait.
+    fn tried(&self, peer: IpAddr, denied: Denied) -> Denied {
+        let now = clock::now();
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(retry_after) = attempts.wait(peer, now) {
+            return Denied::TooMany { retry_after };
+        }
+        attempts.failed(peer, now);
+        denied
     }
 
     fn find(&self, digest: &Digest, now: OffsetDateTime) -> Result<(String, Role), Denied> {

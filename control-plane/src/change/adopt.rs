@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serin_proto::{Fault, fault::Pointer, key::StoreKey, unit::Revision};
 use serin_store::{Key, Op};
+use ulid::Ulid;
 
 use super::{
     Adopted, Asked, Body, Difference, Refusal,
@@ -78,6 +79,24 @@ fn reason(json: &Bytes) -> Result<String, Refusal> {
     read.map(|request| request.reason).map_err(unreadable)
 }
 
+/// The ULID of a stored mark; `None`: it cannot be read, and routers do not heed it.
+fn mark(value: &[u8]) -> Option<Ulid> {
+    #[derive(Deserialize)]
+    struct Stored {
+        ulid: String,
+    }
+    let stored: Stored = serde_json::from_slice(value).ok()?;
+    Ulid::from_string(&stored.ulid).ok()
+}
+
+/// `id`, or what is just above the stored mark: a replica whose clock was ahead may have made that,
+/// and routers take newer marks alone.
+fn newer(id: &str, stored: Option<Ulid>) -> String {
+    let above = stored.map(|stored| Ulid(stored.0.saturating_add(1)).to_string());
+    // In text they are ordered as they are.
+    above.map_or_else(|| id.to_owned(), |above| above.max(id.to_owned()))
+}
+
 struct Adopt<'a> {
     actor: &'a Actor,
     asked: &'a Asked,
@@ -98,17 +117,18 @@ impl Deed for Adopt<'_> {
             }
             _ => None,
         };
+        let at = Key::from(&StoreKey::Adopted);
+        let (entry, _) = plane.store.get(&at).await?;
+        let ulid = newer(id, entry.as_ref().and_then(|entry| mark(&entry.value)));
         if self.asked.dry_run {
             return Ok(Judged::Answer(Adopted {
                 revision: now(plane, id).await?,
-                ulid: id.to_owned(),
+                ulid,
                 audit_id: None,
             }));
         }
-        let at = Key::from(&StoreKey::Adopted);
-        let (entry, _) = plane.store.get(&at).await?;
         let mark = Mark {
-            ulid: id,
+            ulid: &ulid,
             by: &self.actor.name,
             reason: &self.asked.reason,
         };
@@ -122,7 +142,7 @@ impl Deed for Adopt<'_> {
         };
         let answer = Adopted {
             revision: Revision::default(),
-            ulid: id.to_owned(),
+            ulid,
             audit_id: Some(id.to_owned()),
         };
         let mut write = Write {

@@ -6,8 +6,8 @@
 use std::net::IpAddr;
 
 use serde::Serialize;
-use serde_json::Value as Json;
-use serin_proto::document::Document;
+use serde_json::{Value as Json, json};
+use serin_proto::document::{DOCUMENT_BYTES_MAX, Document};
 use time::OffsetDateTime;
 
 use super::{Asked, Difference, Refusal};
@@ -114,7 +114,11 @@ pub(super) fn shown(document: &Document) -> Option<Json> {
         .map(cut_digests)
 }
 
-/// Stored bytes as records show them; `None` if they are no JSON.
+/// Stored bytes as records show them; `None` if they are no JSON. What is larger than any document
+/// is told by its size alone: no record could hold it, and it must be possible to write over it.
 pub(super) fn shown_bytes(value: &[u8]) -> Option<Json> {
+    if value.len() > DOCUMENT_BYTES_MAX {
+        return Some(json!({ "unreadable": true, "bytes": value.len() }));
+    }
     serde_json::from_slice(value).ok().map(cut_digests)
 }

@@ -2,33 +2,66 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
+use serin_proto::{Fault, document::Document, key::Kind, token::Token};
 
 use super::v1;
 use crate::{
     change::{Applied, Changed, Difference, Notice, Refusal},
-    read::Listed,
+    read::{Listed, Shown, Unreadable},
 };
 
-/// A stored JSON as the message it was written from.
+/// A stored document as the message it was written from, read as routers read it: fields that are
+/// not known are left out.
 ///
 /// # Errors
-/// [`Refusal::Internal`]: whoever read it had to find that it is none.
-pub(super) fn read_back<D: DeserializeOwned>(json: Json) -> Result<D, Refusal> {
-    serde_json::from_value(json).map_err(|error| Refusal::Internal(error.to_string()))
+/// [`Refusal::Unreadable`]: it cannot be told as a message.
+pub(super) fn document<D: DeserializeOwned>(kind: Kind, shown: &Shown) -> Result<D, Refusal> {
+    let unreadable = |why: String| Refusal::Unreadable {
+        revision: shown.revision,
+        why,
+    };
+    let json = shown.json.to_string();
+    let tolerated = Document::read_tolerant(kind, json.as_bytes());
+    let document = tolerated.map_err(|fault| unreadable(fault.to_string()))?;
+    serde_json::from_slice(&document.document.to_json())
+        .map_err(|error| unreadable(error.to_string()))
 }
 
-/// The entries of a list, each with its revision.
+/// The same for a token.
 ///
 /// # Errors
-/// As [`read_back`].
-pub(super) fn items<D: DeserializeOwned>(
-    listed: &Listed,
-) -> Result<std::vec::IntoIter<(Option<D>, u64)>, Refusal> {
-    let items = listed
-        .items
-        .iter()
-        .map(|shown| Ok((Some(read_back(shown.json.clone())?), shown.revision.0)));
-    Ok(items.collect::<Result<Vec<_>, Refusal>>()?.into_iter())
+/// As [`document`].
+pub(super) fn token(shown: &Shown) -> Result<v1::TokenEntry, Refusal> {
+    let unreadable = |why: String| Refusal::Unreadable {
+        revision: shown.revision,
+        why,
+    };
+    let first = |faults: Vec<Fault>| faults.first().map(Fault::to_string).unwrap_or_default();
+    let token = Token::read_tolerant(shown.json.to_string().as_bytes())
+        .map_err(|faults| unreadable(first(faults)))?;
+    let message = serde_json::from_slice(&token.to_json());
+    Ok(v1::TokenEntry {
+        name: shown.name.clone(),
+        revision: shown.revision.0,
+        token: Some(message.map_err(|error| unreadable(error.to_string()))?),
+    })
+}
+
+/// The entries of a list. What cannot be told as a message goes to those that cannot be read.
+pub(super) fn items<T>(listed: &mut Listed, read: impl Fn(&Shown) -> Result<T, Refusal>) -> Vec<T> {
+    let mut items = Vec::new();
+    for shown in std::mem::take(&mut listed.items) {
+        match read(&shown) {
+            Ok(item) => items.push(item),
+            Err(refusal) => listed.unreadable.push(Unreadable {
+                name: shown.name,
+                revision: shown.revision,
+                why: refusal.to_string(),
+            }),
+        }
+    }
+    listed.unreadable.sort_by(|a, b| a.name.cmp(&b.name));
+    items
 }
 
 pub(super) fn unreadable(listed: &Listed) -> Vec<v1::Unreadable> {

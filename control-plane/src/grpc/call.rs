@@ -11,6 +11,7 @@ use serin_proto::{Fault, fault::Pointer, header::REQUEST_ID, unit::Revision};
 use tonic::{
     Code, Request, Response, Status,
     metadata::{MetadataMap, MetadataValue},
+    service::Interceptor,
 };
 
 use super::{Services, details, v1};
@@ -70,15 +71,46 @@ impl Caller {
         }
     }
 
+    fn identify(&self, plane: &Plane) -> Result<Actor, Refusal> {
+        Ok(plane.identify(self.authorization()?, self.peer(), Via::Grpc)?)
+    }
+
     /// Who it is now: a stream asks again, since a token may have ended.
-    pub(super) fn identify(&self, plane: &Plane) -> Result<Actor, Refusal> {
-        let peer = self.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let value = match &self.authorization {
-            Authorization::None => None,
-            Authorization::One(value) => Some(&value[..]),
-            Authorization::Several => return Err(Denied::Malformed.into()),
+    pub(super) fn identify_again(&self, plane: &Plane) -> Result<Actor, Refusal> {
+        Ok(plane.identify_again(self.authorization()?, self.peer(), Via::Grpc)?)
+    }
+
+    fn authorization(&self) -> Result<Option<&[u8]>, Denied> {
+        match &self.authorization {
+            Authorization::None => Ok(None),
+            Authorization::One(value) => Ok(Some(value)),
+            Authorization::Several => Err(Denied::Malformed),
+        }
+    }
+
+    fn peer(&self) -> IpAddr {
+        self.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    }
+}
+
+/// Before a service: who has no valid token is sent away by the head of the call, before its message
+/// is read. What a role may do is asked inside.
+#[derive(Clone, Debug)]
+pub(super) struct Door {
+    pub(super) plane: Arc<Plane>,
+    /// The service's name, which stands for the call's in metrics: the method is not known here.
+    pub(super) service: &'static str,
+}
+
+impl Interceptor for Door {
+    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+        let caller = Caller::of(&self.plane, &request);
+        let Err(refusal) = caller.identify(&self.plane) else {
+            return Ok(request);
         };
-        Ok(plane.identify(value, peer, Via::Grpc)?)
+        let status = details::status(&refusal, &caller.request_id);
+        self.plane.metrics.grpc(self.service, name(status.code()));
+        Err(status)
     }
 }
 

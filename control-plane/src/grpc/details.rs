@@ -5,10 +5,15 @@
 use std::collections::BTreeMap;
 
 use prost::Message;
+use serin_proto::Fault;
 use tonic::{Code, Status};
 
 use crate::change::Refusal;
 
+/// Largest list of faults, in bytes. Statuses travel in headers, of which clients take 8 to 16 KiB.
+const VIOLATIONS_BYTES_MAX: usize = 4 * 1024;
+/// Longest text in a status, in bytes; the rest is cut.
+const TEXT_BYTES_MAX: usize = 1024;
 /// Whose words the reasons are.
 const DOMAIN: &str = "serin";
 
@@ -62,7 +67,13 @@ pub(super) struct FieldViolation {
 pub(super) fn status(refusal: &Refusal, request_id: &str) -> Status {
     let code = code(refusal);
     let word = refusal.code();
-    let message = format!("{word}: {refusal}");
+    let faults = refusal.faults();
+    let violations = violations(faults);
+    let more = match faults.len() - violations.len() {
+        0 => String::new(),
+        more => format!(" (the details have {}, and {more} more)", violations.len()),
+    };
+    let message = format!("{}{more}", clipped(&format!("{word}: {refusal}")));
     let mut metadata = BTreeMap::from([("requestId".to_owned(), request_id.to_owned())]);
     if let Some(revision) = refusal.current() {
         metadata.insert("revision".to_owned(), revision.to_string());
@@ -73,15 +84,9 @@ pub(super) fn status(refusal: &Refusal, request_id: &str) -> Status {
         metadata,
     };
     let mut details = vec![any("google.rpc.ErrorInfo", &info)];
-    let faults = refusal.faults();
-    if !faults.is_empty() {
-        let violations = faults.iter().map(|fault| FieldViolation {
-            field: fault.pointer.clone(),
-            description: fault.message.clone(),
-            reason: fault.code.to_owned(),
-        });
+    if !violations.is_empty() {
         let request = BadRequest {
-            field_violations: violations.collect(),
+            field_violations: violations,
         };
         details.push(any("google.rpc.BadRequest", &request));
     }
@@ -91,6 +96,29 @@ pub(super) fn status(refusal: &Refusal, request_id: &str) -> Status {
         details,
     };
     Status::with_details(code, message, details.encode_to_vec().into())
+}
+
+/// The first faults, as many as there is room for; the first of all always has it.
+fn violations(faults: &[Fault]) -> Vec<FieldViolation> {
+    let mut bytes = 0;
+    let violations = faults.iter().map(|fault| FieldViolation {
+        field: clipped(&fault.pointer),
+        description: clipped(&fault.message),
+        reason: fault.code.to_owned(),
+    });
+    let fitting = violations.take_while(|violation| {
+        // A tag and a length of at most two bytes come before each.
+        bytes += violation.encoded_len() + 3;
+        bytes <= VIOLATIONS_BYTES_MAX
+    });
+    fitting.collect()
+}
+
+fn clipped(text: &str) -> String {
+    if text.len() <= TEXT_BYTES_MAX {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(TEXT_BYTES_MAX)])
 }
 
 fn any(name: &str, message: &impl Message) -> Any {
@@ -115,5 +143,37 @@ fn code(refusal: &Refusal) -> Code {
         503 => Code::Unavailable,
         504 => Code::DeadlineExceeded,
         _ => Code::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serin_proto::fault::Pointer;
+
+    use super::*;
+
+    #[test]
+    fn many_or_long_faults_fit_into_the_headers_and_the_rest_is_counted() {
+        for (count, length, told) in [(3, 10, 3), (1_000, 100, 30), (9, 100_000, 3)] {
+            let at = Pointer::root().key("weights");
+            let fault = || Fault::new(&at, "bad_weight", "ü".repeat(length / 2));
+            let faults = (0..count).map(|_| fault()).collect();
+            let status = status(&Refusal::Invalid(faults), "req-1");
+            let details = RpcStatus::decode(status.details()).unwrap();
+            let request = BadRequest::decode(&details.details[1].value[..]).unwrap();
+            let shown = request.field_violations.len();
+            assert!(shown >= told && shown <= count, "{shown} of {count}");
+            assert!(
+                status.details().len() <= 7 * 1024,
+                "{}",
+                status.details().len()
+            );
+            let more = format!("and {} more)", count - shown);
+            assert_eq!(
+                status.message().ends_with(&more),
+                shown < count,
+                "{status:?}"
+            );
+        }
     }
 }

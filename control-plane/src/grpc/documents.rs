@@ -7,12 +7,12 @@ use serin_proto::{
     fault::Pointer,
     key::{DocumentKey, Kind},
     name::is_name,
+    v1,
 };
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{
-    Services,
-    answer::{self, read_back},
+    Services, answer,
     call::{Call, malformed, part},
     v1::{
         ChangeOptions, ChangeResponse, DeleteRequest, GetRequest, KeyEntry, ListKeysResponse,
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     auth::Right,
     change::{self, Body, Refusal},
-    read::{self, Listed},
+    read::{self, Listed, Shown},
 };
 
 type Answered<T> = Result<Response<T>, Status>;
@@ -43,10 +43,10 @@ impl Providers for Services {
 
     async fn list(&self, request: Request<ListRequest>) -> Answered<ListProvidersResponse> {
         let work = |call, asks| async move {
-            let listed = list(&call, Kind::Provider, asks).await?;
+            let (items, listed) = list(&call, Kind::Provider, asks).await?;
             let entry = |(provider, revision)| ProviderEntry { provider, revision };
             Ok(ListProvidersResponse {
-                items: answer::items(&listed)?.map(entry).collect(),
+                items: items.into_iter().map(entry).collect(),
                 unreadable: answer::unreadable(&listed),
                 next_page_token: listed.next_page_token.unwrap_or_default(),
             })
@@ -92,10 +92,10 @@ impl Routes for Services {
 
     async fn list(&self, request: Request<ListRequest>) -> Answered<ListRoutesResponse> {
         let work = |call, asks| async move {
-            let listed = list(&call, Kind::Route, asks).await?;
+            let (items, listed) = list(&call, Kind::Route, asks).await?;
             let entry = |(route, revision)| RouteEntry { route, revision };
             Ok(ListRoutesResponse {
-                items: answer::items(&listed)?.map(entry).collect(),
+                items: items.into_iter().map(entry).collect(),
                 unreadable: answer::unreadable(&listed),
                 next_page_token: listed.next_page_token.unwrap_or_default(),
             })
@@ -129,11 +129,11 @@ impl Routes for Services {
 
     async fn get_traffic(&self, request: Request<GetRequest>) -> Answered<TrafficEntry> {
         let work = |call: Call, asks: GetRequest| async move {
-            let key = key(Kind::Route, asks.name)?;
-            let shown = read::traffic(&call.plane, &call.actor, &key.name).await?;
+            let (route, revision) = get::<v1::Route>(&call, Kind::Route, asks).await?;
+            let traffic = route.and_then(|route| route.traffic);
             Ok(TrafficEntry {
-                traffic: Some(read_back(shown.json)?),
-                revision: shown.revision.0,
+                traffic: Some(traffic.unwrap_or_default()),
+                revision,
             })
         };
         self.call(("serin.v1.Routes/GetTraffic", Right::Read), request, work)
@@ -172,10 +172,10 @@ impl Keys for Services {
 
     async fn list(&self, request: Request<ListRequest>) -> Answered<ListKeysResponse> {
         let work = |call, asks| async move {
-            let listed = list(&call, Kind::Key, asks).await?;
+            let (items, listed) = list(&call, Kind::Key, asks).await?;
             let entry = |(key, revision)| KeyEntry { key, revision };
             Ok(ListKeysResponse {
-                items: answer::items(&listed)?.map(entry).collect(),
+                items: items.into_iter().map(entry).collect(),
                 unreadable: answer::unreadable(&listed),
                 next_page_token: listed.next_page_token.unwrap_or_default(),
             })
@@ -217,10 +217,10 @@ impl Tiers for Services {
 
     async fn list(&self, request: Request<ListRequest>) -> Answered<ListTiersResponse> {
         let work = |call, asks| async move {
-            let listed = list(&call, Kind::Tier, asks).await?;
+            let (items, listed) = list(&call, Kind::Tier, asks).await?;
             let entry = |(tier, revision)| TierEntry { tier, revision };
             Ok(ListTiersResponse {
-                items: answer::items(&listed)?.map(entry).collect(),
+                items: items.into_iter().map(entry).collect(),
                 unreadable: answer::unreadable(&listed),
                 next_page_token: listed.next_page_token.unwrap_or_default(),
             })
@@ -257,12 +257,20 @@ async fn get<D: DeserializeOwned>(
 ) -> Result<(Option<D>, u64), Refusal> {
     let key = key(kind, asks.name)?;
     let shown = read::document(&call.plane, &call.actor, &key).await?;
-    Ok((Some(read_back(shown.json)?), shown.revision.0))
+    Ok((Some(answer::document(kind, &shown)?), shown.revision.0))
 }
 
-async fn list(call: &Call, kind: Kind, asks: ListRequest) -> Result<Listed, Refusal> {
+/// The documents of a page, each with its revision, and what else the list tells.
+async fn list<D: DeserializeOwned>(
+    call: &Call,
+    kind: Kind,
+    asks: ListRequest,
+) -> Result<(Vec<(Option<D>, u64)>, Listed), Refusal> {
     let part = part(asks.limit, asks.page_token)?;
-    read::documents(&call.plane, &call.actor, kind, &part).await
+    let mut listed = read::documents(&call.plane, &call.actor, kind, &part).await?;
+    let item = |shown: &Shown| Ok((Some(answer::document(kind, shown)?), shown.revision.0));
+    let items = answer::items(&mut listed, item);
+    Ok((items, listed))
 }
 
 /// `field` is where the message has its document.

@@ -24,10 +24,11 @@ use std::{error::Error, future::Future, io, net::TcpListener, sync::Arc, thread,
 
 use serin_store::TXN_BYTES_MAX;
 use tokio::{runtime, sync::oneshot};
-use tonic::{server::NamedService, transport::Server};
+use tonic::{server::NamedService, service::interceptor::InterceptedService, transport::Server};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::plane::Plane;
+use call::Door;
 use v1::{
     audit_server::AuditServer, documents_server::DocumentsServer, keys_server::KeysServer,
     providers_server::ProvidersServer, routers_server::RoutersServer, routes_server::RoutesServer,
@@ -46,7 +47,9 @@ const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/services.bi
 /// Largest message that is taken, in bytes: an apply in its binary form is smaller than in JSON.
 const MESSAGE_BYTES_MAX: usize = TXN_BYTES_MAX;
 /// Calls under way on one connection, streams among them.
-const CALLS_PER_CONNECTION_MAX: u32 = 128;
+const CALLS_PER_CONNECTION_MAX: u32 = 16;
+/// Longest time from a call's head to the head of its answer. A stream has begun by then and goes on.
+const CALL_MAX: Duration = Duration::from_secs(30);
 /// A connection that is silent for so long is asked whether it lives …
 const PING_AFTER: Duration = Duration::from_secs(30);
 /// … and closed without an answer within this time.
@@ -126,10 +129,17 @@ async fn answer(
 fn router(services: &Services) -> tonic::transport::server::Router {
     macro_rules! service {
         ($server:ident) => {
-            $server::new(services.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+            InterceptedService::new(
+                $server::new(services.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX),
+                Door {
+                    plane: Arc::clone(&services.plane),
+                    service: $server::<Services>::NAME,
+                },
+            )
         };
     }
     Server::builder()
+        .timeout(CALL_MAX)
         .max_concurrent_streams(CALLS_PER_CONNECTION_MAX)
         .http2_keepalive_interval(Some(PING_AFTER))
         .http2_keepalive_timeout(Some(PONG_WITHIN))

@@ -4,8 +4,7 @@ use serin_proto::name::is_name;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{
-    Services,
-    answer::{self, read_back},
+    Services, answer,
     call::{Call, part},
     documents::{check_name, missing},
     v1::{
@@ -16,7 +15,7 @@ use super::{
 use crate::{
     auth::Right,
     change::{self, Body, Refusal},
-    read::{self, Shown},
+    read,
 };
 
 type Answered<T> = Result<Response<T>, Status>;
@@ -26,7 +25,7 @@ impl Tokens for Services {
     async fn get(&self, request: Request<GetRequest>) -> Answered<TokenEntry> {
         let work = |call: Call, asks: GetRequest| async move {
             let name = existing(asks.name)?;
-            entry(read::token(&call.plane, &call.actor, &name).await?)
+            answer::token(&read::token(&call.plane, &call.actor, &name).await?)
         };
         self.call(("serin.v1.Tokens/Get", Right::ReadTokens), request, work)
             .await
@@ -35,15 +34,11 @@ impl Tokens for Services {
     async fn list(&self, request: Request<ListRequest>) -> Answered<ListTokensResponse> {
         let work = |call: Call, asks: ListRequest| async move {
             let part = part(asks.limit, asks.page_token)?;
-            let listed = read::tokens(&call.plane, &call.actor, &part).await?;
+            let mut listed = read::tokens(&call.plane, &call.actor, &part).await?;
             Ok(ListTokensResponse {
+                items: answer::items(&mut listed, answer::token),
                 unreadable: answer::unreadable(&listed),
                 next_page_token: listed.next_page_token.unwrap_or_default(),
-                items: listed
-                    .items
-                    .into_iter()
-                    .map(entry)
-                    .collect::<Result<_, _>>()?,
             })
         };
         self.call(("serin.v1.Tokens/List", Right::ReadTokens), request, work)
@@ -86,13 +81,4 @@ fn existing(name: String) -> Result<String, Refusal> {
     } else {
         Err(Refusal::NotFound(format!("tokens/{name}")))
     }
-}
-
-fn entry(shown: Shown) -> Result<TokenEntry, Refusal> {
-    let name = shown.json.get("name").and_then(|name| name.as_str());
-    Ok(TokenEntry {
-        name: name.unwrap_or_default().to_owned(),
-        revision: shown.revision.0,
-        token: Some(read_back(shown.json)?),
-    })
 }

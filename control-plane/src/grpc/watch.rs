@@ -15,7 +15,7 @@ use super::{
     v1::{DocumentChange, WatchResponse},
 };
 use crate::{
-    auth::{Actor, Denied, Right},
+    auth::{Actor, Right},
     change::Refusal,
     metrics::Watcher,
     read::seen_by,
@@ -90,19 +90,10 @@ impl Reader {
         })
     }
 
-    /// Whether the token still holds. One address that tries wrong ones does not end the streams
-    /// that others have from there.
+    /// Whether the token still holds, with the role that it has now.
     fn ask_again(&mut self) -> Result<(), Refusal> {
-        let plane = &self.call.plane;
-        match self.call.caller.identify(plane) {
-            Ok(actor) => {
-                plane.require(&actor, Right::Read)?;
-                self.call.actor = actor;
-                Ok(())
-            }
-            Err(Refusal::Denied(Denied::TooMany { .. })) => Ok(()),
-            Err(refusal) => Err(refusal),
-        }
+        self.call.actor = self.call.caller.identify_again(&self.call.plane)?;
+        self.call.plane.require(&self.call.actor, Right::Read)
     }
 }
 

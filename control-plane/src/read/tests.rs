@@ -57,6 +57,23 @@ async fn a_list_comes_in_pages_of_its_own_kind_alone() {
 }
 
 #[tokio::test]
+async fn what_lies_under_no_name_hides_no_document() {
+    let stage = Stage::new().await;
+    for name in ["a", "b", "c"] {
+        stage.put(Kind::Provider, name, &provider()).await;
+    }
+    for odd in ["A", "_", "a/x", "a_b", "b b", "bb/", "c-", "z/z/z"] {
+        stage
+            .write_raw(&format!("config/providers/{odd}"), Some(b"{}"))
+            .await;
+    }
+    for limit in [1, 2, 3] {
+        let pages = pages(&stage, Kind::Provider, limit).await;
+        assert_eq!(pages.concat(), ["a", "b", "c"], "{limit}: {pages:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_audit_begins_with_the_newest_and_finds_what_is_asked_for() {
     let stage = Stage::new().await.with_chat().await;
     for _ in 0..3 {

@@ -11,6 +11,7 @@ use serin_control_plane::{
     },
 };
 use serin_proto::{token::Role, v1};
+use serin_store::{Key, Op, Store as _, Txn};
 use tonic::Code;
 
 use crate::{
@@ -274,4 +275,32 @@ async fn a_token_that_was_made_opens_and_one_that_is_gone_does_not() {
     let closed = async || opens(&mut routes).await;
     let is_closed = |code: &Option<Code>| *code == Some(Code::Unauthenticated);
     eventually("it does not open", closed, is_closed).await;
+}
+
+#[tokio::test]
+async fn a_stored_document_is_told_as_routers_read_it() {
+    let (stage, _) = Stage::with_chat().await;
+    let odd = br#"{"name": "odd", "targets": [], "traffic": null, "ofTomorrow": {"a": [1]}}"#;
+    let values = [("odd", &odd[..]), ("bad", b"{garbage")];
+    for (name, value) in values {
+        let key = Key::new(format!("config/routes/{name}")).unwrap();
+        let txn = Txn {
+            ops: vec![Op::Put(key, value.to_vec().into(), None)],
+            ..Txn::default()
+        };
+        stage.store.txn(txn).await.unwrap();
+    }
+    let mut routes = RoutesClient::new(stage.line(Role::Viewer));
+    let listed = routes.list(ListRequest::default()).await.unwrap();
+    let listed = listed.into_inner();
+    let names: Vec<&str> = listed
+        .items
+        .iter()
+        .map(|item| &*item.route.as_ref().unwrap().name)
+        .collect();
+    assert_eq!(names, ["chat", "odd"]);
+    assert_eq!(listed.unreadable[0].name, "bad");
+    assert!(routes.get(named("odd")).await.is_ok());
+    let traffic = routes.get_traffic(named("odd")).await.unwrap();
+    assert_eq!(traffic.into_inner().traffic, Some(v1::Traffic::default()));
 }

@@ -143,7 +143,7 @@ async fn a_scrape_tells_calls_transactions_documents_and_who_leads() {
     routes.list(ListRequest::default()).await.unwrap_err();
     let lines = [
         "serin_cp_grpc_requests_total{method=\"serin.v1.Routes/Put\",code=\"OK\"} 1",
-        "serin_cp_grpc_requests_total{method=\"serin.v1.Routes/List\",code=\"UNAUTHENTICATED\"} 1",
+        "serin_cp_grpc_requests_total{method=\"serin.v1.Routes\",code=\"UNAUTHENTICATED\"} 1",
         "serin_cp_auth_failures_total{reason=\"unknown\"} 1",
         "serin_cp_documents{kind=\"routes\"} 1",
         "serin_cp_documents{kind=\"keys\"} 0",

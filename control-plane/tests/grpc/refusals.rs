@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 use serin_control_plane::grpc::v1::{
-    ChangeOptions, DeleteRequest, GetRequest, ListRequest, PutProviderRequest, PutRouteRequest,
-    PutTokenRequest, SetTrafficRequest, providers_client::ProvidersClient,
+    ChangeOptions, ChangeResponse, DeleteRequest, GetRequest, ListRequest, PutProviderRequest,
+    PutRouteRequest, PutTokenRequest, SetTrafficRequest, providers_client::ProvidersClient,
     routes_client::RoutesClient, tokens_client::TokensClient,
 };
 use serin_proto::{token::Role, v1};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Status, client::Grpc, codegen::http::uri::PathAndQuery};
+use tonic_prost::ProstCodec;
 
-use crate::stage::{Stage, chat, if_match, provider, traffic};
+use crate::{
+    stage::{Stage, chat, if_match, provider, traffic},
+    wait::soon,
+};
 
 /// `google.rpc.Status`, as clients of other services read it.
 #[derive(Clone, PartialEq, Message)]
@@ -304,4 +308,30 @@ async fn a_call_has_the_id_its_caller_gave_it() {
     let mut nobody = RoutesClient::new(stage.channel());
     let refused = nobody.list(ask(Some("mine-2"))).await.unwrap_err();
     assert_eq!(info(&refused).metadata["requestId"], "mine-2");
+}
+
+#[tokio::test]
+async fn who_has_no_valid_token_is_told_before_a_message_is_there() {
+    let stage = Stage::new();
+    let mut line = Grpc::new(stage.line_of(Some("wrong")));
+    line.ready().await.expect("a connection");
+    let never = Request::new(tokio_stream::pending::<PutRouteRequest>());
+    let path = PathAndQuery::from_static("/serin.v1.Routes/Put");
+    let codec = ProstCodec::<PutRouteRequest, ChangeResponse>::default();
+    let answer = soon("an answer", line.client_streaming(never, path, codec)).await;
+    assert_eq!(answer.unwrap_err().code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn wrong_tokens_lock_nobody_out_who_has_a_right_one() {
+    let (stage, _) = Stage::with_chat().await;
+    let mut wrong = RoutesClient::new(stage.line_of(Some("wrong")));
+    let mut codes = Vec::new();
+    for _ in 0..30 {
+        let refused = wrong.list(ListRequest::default()).await.unwrap_err();
+        codes.push(refused.code());
+    }
+    assert!(codes.contains(&Code::ResourceExhausted), "{codes:?}");
+    let mut right = RoutesClient::new(stage.line(Role::Viewer));
+    assert!(right.list(ListRequest::default()).await.is_ok());
 }

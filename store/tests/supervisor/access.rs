@@ -166,6 +166,25 @@ async fn a_new_password_is_read_from_its_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_changed_password_ends_no_call_on_a_connection_that_stands() {
+    let world = World::new();
+    let etcd = guarded(&world).await;
+    let password = world.write("router", "one");
+    let store = as_user("router", password, etcd.address().to_string());
+    let asked = key("config/routes/any");
+    assert!(store.get(&asked).await.is_ok());
+    let passwd = [ROOT, "user", "passwd", "router", "--interactive=false"];
+    etcd.ctl_reading(&passwd, "two").await;
+    world.write("router", "two");
+    let began = Instant::now();
+    // The token of the old password ends after two seconds.
+    let look = async || (store.get(&asked).await.is_ok(), began.elapsed());
+    let ended = Duration::from_secs(3);
+    let promise = "calls go on with the new password";
+    eventually(promise, SOON, look, |seen| seen.0 && seen.1 > ended).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_comes_back_is_used_again() {
     let world = World::new();
     let etcd = guarded(&world).await;

@@ -122,3 +122,42 @@ async fn a_secret_that_has_expired_does_not_count_as_live() {
     assert_eq!(told(&live.unwrap_err()), [("too_many_secrets", "/secrets")]);
     stage.put(Kind::Key, "k", &three(secret("1", past))).await;
 }
+
+#[tokio::test]
+async fn what_is_larger_than_any_document_heals_too() {
+    let stage = Stage::new().await.with_chat().await;
+    let large = format!("{{\"name\": \"{}\"}}", "x".repeat(700_000));
+    for name in ["x", "y"] {
+        let at = format!("config/routes/{name}");
+        stage.write_raw(&at, Some(large.as_bytes())).await;
+    }
+    let whole = route(&["a"], json!({"weights": {"a": 100}}));
+    let healed = stage.put(Kind::Route, "x", &whole).await;
+    let marker = json!({"unreadable": true, "bytes": large.len()});
+    assert_eq!(healed.difference.before, Some(marker.clone()));
+    stage.try_delete(Kind::Route, "y").await.unwrap();
+    let (_, record) = stage.audit().await.pop().unwrap();
+    assert_eq!(record["before"], marker);
+}
+
+#[tokio::test]
+async fn a_route_whose_traffic_is_null_has_none() {
+    let stage = Stage::new().await;
+    let stored = br#"{"name": "n", "targets": [], "traffic": null}"#;
+    stage.write_raw("config/routes/n", Some(stored)).await;
+    let shown = read::traffic(&stage.plane, &actor(Role::Viewer), "n").await;
+    assert_eq!(shown.unwrap().json, json!({}));
+}
+
+#[tokio::test]
+async fn an_adoption_is_newer_than_the_one_before_though_that_clock_was_ahead() {
+    let stage = Stage::new().await;
+    let ahead = r#"{"ulid": "7ZZZZZZZZZ0000000000000000", "by": "x", "reason": "y"}"#;
+    stage
+        .write_raw("config/adopted", Some(ahead.as_bytes()))
+        .await;
+    let reason = body(&json!({"reason": "restored"}));
+    let asked = asked(Precondition::None);
+    let adopted = change::adopt(&stage.plane, &admin(), reason, asked).await;
+    assert_eq!(adopted.unwrap().ulid, "7ZZZZZZZZZ0000000000000001");
+}

@@ -138,7 +138,7 @@ async fn who_is_not_known_stays_out() {
 }
 
 #[tokio::test]
-async fn an_address_that_guesses_is_not_heard_for_a_while_even_when_right() {
+async fn an_address_that_guesses_is_not_heard_for_a_while_but_a_right_token_always_is() {
     let stage = Stage::new().await;
     let guesses = (0..30).map(|i| who(&stage, &format!("guess-{i}")));
     let unheard = guesses
@@ -148,10 +148,14 @@ async fn an_address_that_guesses_is_not_heard_for_a_while_even_when_right() {
         (8..=10).contains(&unheard),
         "{unheard} of 30 guesses were not heard"
     );
-    assert!(matches!(
-        who(&stage, ADMIN_SECRET),
-        Err(Denied::TooMany { .. })
-    ));
+    let malformed = stage.plane.identify(Some(b"none"), HERE, Via::Rest);
+    assert!(matches!(malformed, Err(Denied::TooMany { .. })));
+    let root = Ok(("root".to_owned(), Role::Admin));
+    assert_eq!(who(&stage, ADMIN_SECRET), root);
+    let again = stage
+        .plane
+        .identify_again(Some(b"Bearer guess-0"), HERE, Via::Rest);
+    assert_eq!(again, Err(Denied::Unknown), "a stream that is over says so");
     let header = format!("bearer {ADMIN_SECRET}");
     let elsewhere = stage
         .plane
