@@ -31,8 +31,9 @@ $(TOOLS)/etcd: tools/etcd/go.mod # etcd, etcdctl, etcdutl
 	cd tools/etcd && GOFLAGS=-mod=readonly GOBIN="$(TOOLS)" go install tool
 	mv "$(TOOLS)/server" "$(TOOLS)/etcd" && touch "$(TOOLS)/etcd"
 
-bench: build tools # CPU and latency against nginx, and how fast routers follow: make bench ARGS="--scenario json"
+bench: build tools # against nginx, and how soon changes are followed: make bench ARGS="--scenario json" FOLLOW="--seconds 60"
 	cargo bench --locked -p serin-tests --bench relay -- $(ARGS)
+	SERIN_BIN="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/serin" cargo bench --locked -p serin-tests --bench follow -- $(FOLLOW)
 
 golden: # rewrites the golden files; read the difference before you commit it
 	UPDATE_GOLDEN=1 cargo test --locked -p serin-proto

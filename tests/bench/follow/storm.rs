@@ -12,8 +12,8 @@ use tokio::time::{Instant, interval};
 use crate::stage::{Stage, key_of, route};
 use crate::{Outcome, args::Args};
 
-const WRITERS: usize = 10;
-const BETWEEN_WRITES: Duration = Duration::from_millis(10);
+const WRITERS: usize = 20;
+const BETWEEN_WRITES: Duration = Duration::from_millis(20);
 const ROUTES: usize = 100;
 const LIVE_WITHIN: Duration = Duration::from_secs(30);
 
