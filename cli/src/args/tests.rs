@@ -25,6 +25,12 @@ fn every_flag_has_an_environment_twin_of_its_name() {
             return;
         };
         flags += 1;
+        // A reason that is set for other verbs must not adopt a store that one wanted to look at.
+        let long = if path == "serin store adopt" && long == "reason" {
+            "adopt-reason"
+        } else {
+            long
+        };
         let twin = format!("SERIN_{}", long.replace('-', "_").to_uppercase());
         let env = argument
             .get_env()
