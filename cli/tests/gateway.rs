@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read},
+    io::{self, BufRead as _, BufReader, Read, Write as _},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Condvar, Mutex, PoisonError},
@@ -16,6 +17,9 @@ pub(crate) const ADMIN: &str = "tk-serin-transcript-admin";
 const VIEWER: &str = "tk-serin-transcript-viewer";
 /// Longest wait for a line of the log.
 const LINE_WITHIN: Duration = Duration::from_secs(30);
+
+/// Most times that readiness is asked for.
+const LOOKS_MAX: usize = 20_000;
 
 /// A `server:` block with an admin and a viewer.
 pub(crate) const SETTINGS: &str = "server:\n  drain: {grace: 0s, limit: 1s}\n  allowedNetworks: \
@@ -50,11 +54,26 @@ struct Log {
 
 impl Gateway {
     /// `serin up` on `folder/serin.yaml`, if that is there, and `folder/data`; waits until its API
-    /// can be asked.
+    /// is ready: documents and tokens were heard once.
     pub(crate) fn start(folder: &Path) -> Self {
         let mut gateway = Self::up(folder);
         gateway.wait_for_api();
+        gateway.wait_until_ready();
         gateway
+    }
+
+    fn wait_until_ready(&self) {
+        let look = || -> io::Result<String> {
+            let mut stream = TcpStream::connect(self.api.trim_start_matches("http://"))?;
+            stream.set_read_timeout(Some(LINE_WITHIN))?;
+            stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: api\r\nconnection: close\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        // Each look costs a connection, so this many of them last for seconds.
+        let ready = || look().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"));
+        assert!((0..LOOKS_MAX).any(|_| ready()), "{:?}", look());
     }
 
     /// The same without waiting for anything.

@@ -63,7 +63,7 @@ fn live_traffic_and_what_the_file_does_not_name_are_left_alone() {
         "serin.yaml",
         &file("two", "{gpt: 60, claude: 40}"),
     );
-    let (_, said) = gateway.wait_behind(lines, "the file's traffic differs");
+    let (_, said) = gateway.wait_behind(lines, "\"written\":\"claude 40, gpt 60");
     for part in [
         "\"route\":\"chat\"",
         "claude 30, gpt 70",

@@ -17,7 +17,7 @@ use serin_tests::{World, eventually};
 use tokio::time::Instant;
 
 use crate::proxy::{Cut, Proxy};
-use crate::stage::{SOON, changes, down, key, next, quick, reset, store_at, streams};
+use crate::stage::{SOON, changes, down, key, next, quick, reset, store_at, streams, within};
 
 /// Every change that a watch told, and what is there by its word.
 #[derive(Debug, Default)]
@@ -33,6 +33,10 @@ impl Told {
     /// # Panics
     /// When a revision comes twice, or out of order.
     pub(crate) async fn until(&mut self, watch: &mut Watch, revision: u64) {
+        within("the newest revision", self.read(watch, revision)).await;
+    }
+
+    async fn read(&mut self, watch: &mut Watch, revision: u64) {
         while self.last < revision {
             match next(watch).await {
                 Event::Reset(listing) => {

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 /// Longest wait for an event that must come.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// Deadlines that make a story short. Pings stay: a server refuses more of them.
 pub(crate) fn quick() -> Timing {
@@ -45,31 +45,39 @@ pub(crate) async fn streams(store: &EtcdStore, count: usize) {
     eventually("streams are open", SOON, open, |open| *open == count).await;
 }
 
+/// What comes within a bound.
+pub(crate) async fn within<T>(what: &str, coming: impl Future<Output = T>) -> T {
+    let Ok(came) = timeout(SOON, coming).await else {
+        panic!("not within {SOON:?}: {what}");
+    };
+    came
+}
+
 /// The next event of any kind.
 pub(crate) async fn next(watch: &mut Watch) -> Event {
-    match timeout(SOON, watch.next()).await {
-        Ok(Some(event)) => event,
-        Ok(None) => panic!("the stream ended"),
-        Err(_) => panic!("no event within {SOON:?}"),
-    }
+    let event = within("an event", watch.next()).await;
+    event.expect("a watch never ends by itself")
 }
 
 /// The next event that is no `Progress`.
 pub(crate) async fn news(watch: &mut Watch) -> Event {
-    loop {
-        match next(watch).await {
-            Event::Progress(_) => {}
-            event => return event,
+    let news = async {
+        loop {
+            match next(watch).await {
+                Event::Progress(_) => {}
+                event => return event,
+            }
         }
-    }
+    };
+    within("an event that is no progress", news).await
 }
 
 /// The next event, which must be a listing; `Down` may come before it.
 pub(crate) async fn reset(watch: &mut Watch) -> Listing {
     loop {
-        match next(watch).await {
+        match news(watch).await {
             Event::Reset(listing) => return listing,
-            Event::Progress(_) | Event::Down(..) => {}
+            Event::Down(..) => {}
             other => panic!("expected a Reset, got {other:?}"),
         }
     }
