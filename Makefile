@@ -19,7 +19,7 @@ check: tools # everything about a change that is not a test: format, lints, wall
 	cargo test --locked --workspace --test tidy && RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 	PATH="$(TOOLS):$$PATH" .ci/deny
 
-tools: $(TOOLS)/cargo-deny $(TOOLS)/protox $(TOOLS)/etcd # pinned tools, kept in .tools/
+tools: $(TOOLS)/cargo-deny $(TOOLS)/protox $(TOOLS)/etcd $(TOOLS)/prometheus # pinned tools, kept in .tools/
 
 $(TOOLS)/cargo-deny:
 	cargo install cargo-deny --version 0.20.2 --locked --root .tools
@@ -30,6 +30,10 @@ $(TOOLS)/protox: # serves as protoc for the build script of etcd-client
 $(TOOLS)/etcd: tools/etcd/go.mod # etcd, etcdctl, etcdutl
 	cd tools/etcd && GOFLAGS=-mod=readonly GOBIN="$(TOOLS)" go install tool
 	mv "$(TOOLS)/server" "$(TOOLS)/etcd" && touch "$(TOOLS)/etcd"
+
+$(TOOLS)/prometheus: tools/prometheus/go.mod # prometheus, promtool: static, file and http discovery only
+	cd tools/prometheus && GOFLAGS=-mod=readonly GOBIN="$(TOOLS)" go install -tags remove_all_sd -ldflags "-X github.com/prometheus/common/version.Version=3.15.0" tool
+	touch "$(TOOLS)/prometheus"
 
 bench: build tools # against nginx, and how soon changes are followed: make bench ARGS="--scenario json" FOLLOW="--seconds 60"
 	cargo bench --locked -p serin-tests --bench relay -- $(ARGS)
