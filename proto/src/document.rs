@@ -203,6 +203,14 @@ pub fn read_traffic_strict(json: &[u8]) -> Result<Body<v1::Traffic>, Vec<Fault>>
     body(json::parse(json), "serin.v1.Traffic")
 }
 
+/// Reads the body of `POST /routes/{name}/rollouts`: a rollout's plan, and `reason`. It is not judged.
+///
+/// # Errors
+/// Every fault of form, with pointers that begin at the body (`/steps/0/wieght`).
+pub fn read_rollout_strict(json: &[u8]) -> Result<Body<v1::Rollout>, Vec<Fault>> {
+    body(json::parse(json), "serin.v1.Rollout")
+}
+
 fn body<T: DeserializeOwned>(
     tree: Result<Node, Fault>,
     message: &str,

@@ -221,7 +221,29 @@ impl Reading {
     }
 }
 
+/// Fields of Flagger's `analysis` that people bring along, and what does their work here.
+const NOT_HERE: [(&str, &str); 3] = [
+    (
+        "iterations",
+        "there is no fixed number of checks: write steps",
+    ),
+    (
+        "match",
+        "there is no matching by header: write the route's affinity",
+    ),
+    (
+        "mirror",
+        "there is no mirrored stage: begin with a small weight",
+    ),
+];
+
 fn unknown_field(name: &str, message: &MessageDescriptor) -> String {
+    let not_here = NOT_HERE.iter().find(|(field, _)| *field == name);
+    if let Some((_, instead)) = not_here
+        && message.name() == "Analysis"
+    {
+        return format!("unknown field; {instead}");
+    }
     let known: Vec<String> = message
         .fields()
         .map(|field| field.json_name().to_owned())

@@ -9,6 +9,9 @@
 //!   /serin/v1/tokens/<name>                                 who may use the control plane
 //!   /serin/v1/idempotency/<token>/<sha256>                  an answer that may be asked for again
 //!   /serin/v1/election/control-plane                        who leads, under its lease
+//!   /serin/v1/rollouts/<route>/state                        where its newest rollout stands
+//!   /serin/v1/rollouts/<route>/history/<seq>                what each step of it rested on
+//!   /serin/v1/rollouts/<route>/outbox/<seq>-<n>             what others are still to be told
 //! ```
 
 use std::{fmt, str::FromStr};
@@ -107,7 +110,16 @@ pub enum StoreKey {
     },
     /// The leading control plane.
     Election,
+    /// The state of the newest rollout of the route of this name.
+    RolloutState(String),
+    /// One step of a route's rollouts, numbered across them.
+    RolloutRecord { route: String, seq: u64 },
+    /// The n-th side effect of a step, until it is delivered.
+    RolloutOutbox { route: String, seq: u64, n: u32 },
 }
+
+/// Digits of a step's number: as texts, keys are in the order of their numbers.
+const SEQ_DIGITS: usize = 20;
 
 impl fmt::Display for StoreKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,6 +130,13 @@ impl fmt::Display for StoreKey {
             Self::Token(name) => write!(f, "tokens/{name}"),
             Self::Idempotency { token, sha256 } => write!(f, "idempotency/{token}/{sha256}"),
             Self::Election => f.write_str("election/control-plane"),
+            Self::RolloutState(route) => write!(f, "rollouts/{route}/state"),
+            Self::RolloutRecord { route, seq } => {
+                write!(f, "rollouts/{route}/history/{seq:0SEQ_DIGITS$}")
+            }
+            Self::RolloutOutbox { route, seq, n } => {
+                write!(f, "rollouts/{route}/outbox/{seq:0SEQ_DIGITS$}-{n}")
+            }
         }
     }
 }
@@ -140,6 +159,7 @@ impl FromStr for StoreKey {
                 let whole = !token.is_empty() && !sha256.is_empty() && !sha256.contains('/');
                 whole.then_some(Self::Idempotency { token, sha256 })
             }
+            ("rollouts", rest) => rollout_key(rest),
             (_, rest) if rest.is_empty() || rest.contains('/') => None,
             ("routers", id) => Some(Self::Router(id.to_owned())),
             ("audit", ulid) => Some(Self::Audit(ulid.to_owned())),
@@ -148,6 +168,38 @@ impl FromStr for StoreKey {
         };
         parse().ok_or_else(|| UnknownKey(text.to_owned()))
     }
+}
+
+fn rollout_key(rest: &str) -> Option<StoreKey> {
+    let (route, rest) = rest.split_once('/')?;
+    if !is_name(route) {
+        return None;
+    }
+    let route = route.to_owned();
+    match rest.split_once('/') {
+        None => (rest == "state").then_some(StoreKey::RolloutState(route)),
+        Some(("history", seq)) => {
+            let seq = read_seq(seq)?;
+            Some(StoreKey::RolloutRecord { route, seq })
+        }
+        Some(("outbox", place)) => {
+            let (seq, n) = place.split_once('-')?;
+            let (seq, n) = (read_seq(seq)?, read_plain(n)?);
+            Some(StoreKey::RolloutOutbox { route, seq, n })
+        }
+        Some(_) => None,
+    }
+}
+
+fn read_seq(text: &str) -> Option<u64> {
+    let is_whole = text.len() == SEQ_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_whole.then(|| text.parse().ok()).flatten()
+}
+
+/// A number as it is printed: no sign, no zeros before it.
+fn read_plain(text: &str) -> Option<u32> {
+    let number: u32 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
 }
 
 #[cfg(test)]
@@ -202,6 +254,25 @@ mod tests {
             (StoreKey::Token("ci".to_owned()), "tokens/ci"),
             (idempotency, "idempotency/ci/5e88"),
             (StoreKey::Election, "election/control-plane"),
+            (
+                StoreKey::RolloutState("chat".to_owned()),
+                "rollouts/chat/state",
+            ),
+            (
+                StoreKey::RolloutRecord {
+                    route: "gpt-4.1".to_owned(),
+                    seq: 17,
+                },
+                "rollouts/gpt-4.1/history/00000000000000000017",
+            ),
+            (
+                StoreKey::RolloutOutbox {
+                    route: "chat".to_owned(),
+                    seq: u64::MAX,
+                    n: 12,
+                },
+                "rollouts/chat/outbox/18446744073709551615-12",
+            ),
         ];
         for (key, text) in table {
             assert_eq!(key.to_string(), text);
@@ -225,6 +296,20 @@ mod tests {
             "idempotency/ci/5e/88",
             "election/control-planes",
             "election/",
+            "rollouts/chat",
+            "rollouts/chat/",
+            "rollouts/Chat/state",
+            "rollouts/chat/states",
+            "rollouts/chat/state/",
+            "rollouts/chat/history/17",
+            "rollouts/chat/history/0000000000000000001x",
+            "rollouts/chat/history/+0000000000000000017",
+            "rollouts/chat/history/99999999999999999999",
+            "rollouts/chat/outbox/00000000000000000017",
+            "rollouts/chat/outbox/00000000000000000017-",
+            "rollouts/chat/outbox/00000000000000000017-01",
+            "rollouts/chat/outbox/00000000000000000017-+1",
+            "rollouts/chat/inbox/00000000000000000017-1",
             "usage/2026-01-01/a/b",
             "/serin/v1/tokens/ci",
         ];

@@ -4,6 +4,9 @@
 //! our own services; what nobody serves is [`UNMATCHED`]. Label `router` is the id under which a live
 //! router reports.
 
+pub mod flagger;
+pub mod rollout;
+
 use super::{
     Metric,
     family::{counter, gauge, histogram},
@@ -107,12 +110,44 @@ pub const WATCH_CLIENTS: Metric = gauge(
 );
 
 /// All of them, in the order of the contract.
-pub const ALL: [Metric; 17] = [
+pub const ALL: [Metric; 49] = [
     LEADER,
     BUILD_INFO,
     STORE_REVISION,
     STORE_WATCH_UP,
     DOCUMENTS,
+    rollout::INFO,
+    rollout::PHASE,
+    rollout::VERDICT,
+    rollout::PAUSED,
+    rollout::STEP,
+    rollout::STEPS,
+    rollout::SHARE,
+    rollout::LAST_EVALUATION,
+    rollout::RATE,
+    rollout::SAMPLES,
+    rollout::LIMIT,
+    rollout::SAMPLES_REQUIRED,
+    rollout::LOG_EVIDENCE,
+    rollout::LOG_EVIDENCE_THRESHOLD,
+    rollout::LOG_CERTIFICATE,
+    rollout::LOG_CERTIFICATE_THRESHOLD,
+    rollout::SAMPLE_RATIO_ALARM,
+    rollout::ACK_LAG,
+    rollout::EVIDENCE_RESTARTS,
+    rollout::VERDICTS,
+    rollout::DECISIONS,
+    rollout::TRANSITIONS_TAKEN,
+    rollout::COMPLETED,
+    rollout::DURATION,
+    rollout::PAUSE_DURATION,
+    rollout::TICK_DURATION,
+    rollout::QUERY_DURATION,
+    rollout::SOURCE_UP,
+    rollout::QUERY_ERRORS,
+    rollout::WEBHOOK_REQUESTS,
+    rollout::WEBHOOK_DURATION,
+    rollout::OUTBOX_PENDING,
     STORE_TXN,
     STORE_TXN_DURATION,
     ROUTERS,
@@ -221,7 +256,18 @@ mod tests {
     fn every_word_is_said_once() {
         let results = TxnResult::ALL.map(TxnResult::as_str);
         let states = RouterState::ALL.map(RouterState::as_str);
-        for words in [&results[..], &states[..]] {
+        let completed = rollout::Completed::ALL.map(rollout::Completed::as_str);
+        let webhooks = rollout::WebhookResult::ALL.map(rollout::WebhookResult::as_str);
+        for words in [
+            &results[..],
+            &states[..],
+            &completed[..],
+            &webhooks[..],
+            &rollout::PHASES[..],
+            &rollout::PAUSE_REASONS[..],
+            &rollout::TRANSITIONS[..],
+            &rollout::DECISION_WORDS[..],
+        ] {
             for (i, word) in words.iter().enumerate() {
                 assert!(!words[..i].contains(word), "{word}");
             }

@@ -70,6 +70,13 @@ pub(crate) fn pending(document: &Document, findings: &mut Findings) {
     pending::check_document(document, findings);
 }
 
+/// Judges the plan of a rollout by itself. Pointers begin at the plan.
+pub fn rollout(plan: &v1::Rollout) -> Findings {
+    let mut findings = Findings::default();
+    rollout::check(plan, &Pointer::root(), &mut findings);
+    findings
+}
+
 /// Judges a token of the control plane.
 pub(crate) fn token(token: &v1::Token) -> Findings {
     let mut findings = Findings::default();

@@ -9,18 +9,15 @@ use super::Findings;
 use crate::{document::Document, fault::Pointer, v1};
 
 /// Paths of fields, `*` standing for each element. With a word: only if that is the value.
-pub(super) const PENDING: [(&str, Option<&str>); 22] = [
+pub(super) const PENDING: [(&str, Option<&str>); 18] = [
     ("server/trustedProxies", None),
     ("server/cors/origins", None),
     ("server/limits/redis", None),
     ("server/limits/redisPasswordFile", None),
-    ("server/metrics/flaggerAliases", None),
     ("server/telemetry/otlpEndpoint", None),
     ("server/telemetry/protocol", None),
     ("server/telemetry/sampleRatio", None),
     ("server/telemetry/genAiMetrics", None),
-    ("server/controlPlane/prometheus", None),
-    ("routes/*/traffic/rollout", None),
     ("routes/*/traffic/mirror", None),
     ("routes/*/breaker/minRequests", None),
     ("routes/*/breaker/successRatio", None),
@@ -31,7 +28,6 @@ pub(super) const PENDING: [(&str, Option<&str>); 22] = [
     ("keys/*/limits", None),
     ("keys/*/budget", None),
     ("tiers", None),
-    ("rollouts", None),
 ];
 
 pub(super) fn check(file: &v1::File, findings: &mut Findings) {

@@ -17,7 +17,7 @@ use crate::{
 const DIALECTS: [&str; 2] = ["openai", "simulated"];
 
 /// Names under which clouds offer their metadata service.
-const METADATA_NAMES: [&str; 8] = [
+pub(super) const METADATA_NAMES: [&str; 8] = [
     "metadata",
     "metadata.google.internal",
     "metadata.goog",

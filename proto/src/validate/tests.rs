@@ -91,11 +91,11 @@ fn what_is_not_written_or_off_is_not_named() {
 #[test]
 fn the_control_planes_settings_are_enforced() {
     let server = "server: {etcd: {caFile: /a}, controlPlane: {listen: '127.0.0.1:8090', grpcListen: '127.0.0.1:8091', \
+                  prometheus: 'http://u:p@prometheus:9090/prefix', \
                   tokens: [{name: a, role: admin, env: A}]}}";
     assert_eq!(warned(server), [""; 0]);
-    let read = yaml::read("f", "server: {controlPlane: {prometheus: 'http://a'}}").unwrap();
-    let expected = "accepted, not yet enforced in this release: server.controlPlane.prometheus";
-    assert_eq!(read.warnings[0].message, expected);
+    let bad = yaml::read("f", "server: {controlPlane: {prometheus: 'prometheus:9090'}}");
+    assert!(bad.is_err());
 }
 
 #[test]
