@@ -61,7 +61,12 @@ async fn snapshot(shared: Data<Shared>) -> HttpResponse {
     match shared.snapshot.load() {
         Some(snapshot) => {
             let standing = shared.standing.borrow().clone();
-            HttpResponse::Ok().json(View::of(&snapshot, &standing))
+            HttpResponse::Ok().json(View::of(
+                &snapshot,
+                &standing,
+                shared.contact.last_ms(),
+                clock::since_start_ms(clock::now()),
+            ))
         }
         None => HttpResponse::ServiceUnavailable().body("no documents applied yet\n"),
     }

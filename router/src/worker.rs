@@ -28,7 +28,7 @@ use crate::{
         sample::Claims,
     },
     settings::{Auth, Settings},
-    snapshot::{Cell as SnapshotCell, Snapshot, Standing},
+    snapshot::{Cell as SnapshotCell, Contact, Snapshot, Standing},
 };
 
 /// What all workers of a router share.
@@ -37,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) body_bytes_max: usize,
     pub(crate) settings: Arc<Settings>,
     pub(crate) snapshot: SnapshotCell,
+    pub(crate) contact: Contact,
     /// Written by the watcher alone.
     pub(crate) standing: watch::Sender<Standing>,
     pub(crate) metrics: Arc<Metrics>,
@@ -55,6 +56,7 @@ impl Shared {
             body_bytes_max: settings.body_bytes_max,
             settings,
             snapshot: SnapshotCell::default(),
+            contact: Contact::default(),
             standing: watch::Sender::default(),
             metrics,
             draining: AtomicBool::new(false),

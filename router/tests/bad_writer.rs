@@ -192,7 +192,7 @@ fn everything_is_pinned(stage: &Stage, bad: &[Bad]) {
         assert_eq!(asks(stage, one.0), 200, "{} serves as before", one.0);
     }
     let text = shown(stage).to_string();
-    assert!(!text.contains("canary"), "a secret is told: {text}");
+    assert!(!text.contains("sk-canary"), "a secret is told: {text}");
 }
 
 #[test]

@@ -18,6 +18,7 @@
 //! | `hold` | another store than before, adoption, a start from the snapshot file |
 //! | `announce` | what a router tells of itself |
 //! | `canary` | arms, samples |
+//! | `exposure` | a canary's share on lease, what is counted of a canary |
 //! | `leaving` | callers who hang up |
 //! | `drain` | a router that stops |
 //! | `metrics` | which series exist, and that callers cannot add any |
@@ -33,6 +34,7 @@ mod canary;
 mod client;
 mod comeback;
 mod drain;
+mod exposure;
 mod failures;
 mod fallback;
 mod framing;

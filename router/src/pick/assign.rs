@@ -40,7 +40,7 @@ pub(crate) struct Split {
 #[derive(Clone, Debug)]
 struct Canary {
     target: usize,
-    share: u64,
+    share: Share,
     salt: Box<[u8]>,
 }
 
@@ -65,7 +65,7 @@ impl Split {
             let made = || join(&[route.as_bytes(), name.as_bytes()]);
             Some(Canary {
                 target: index,
-                share: u64::from(share.hundredths()),
+                share: *share,
                 salt: salt.map_or_else(made, |salt| salt.as_bytes().into()),
             })
         });
@@ -77,6 +77,13 @@ impl Split {
         }
     }
 
+    /// The canary, as an index into the route's targets, and its share.
+    pub(crate) fn canary(&self) -> Option<(usize, Share)> {
+        self.canary
+            .as_ref()
+            .map(|canary| (canary.target, canary.share))
+    }
+
     /// Decides for one request. `draw` is used only where there is no affinity value.
     /// `in_contact`: the canary may be exposed; false makes its share 0.
     pub(crate) fn assign(&self, affinity: &Affinity<'_>, draw: u64, in_contact: bool) -> Assigned {
@@ -84,7 +91,8 @@ impl Split {
             .canary
             .as_ref()
             .filter(|_| in_contact || self.others.is_empty())
-            && (bucket(&canary.salt, affinity, draw) < canary.share || self.others.is_empty())
+            && (bucket(&canary.salt, affinity, draw) < u64::from(canary.share.hundredths())
+                || self.others.is_empty())
         {
             return Assigned {
                 target: canary.target,

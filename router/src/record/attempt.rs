@@ -180,14 +180,11 @@ impl Record {
                 shard.took(arm, running.role, took);
             }
             if self.stream {
-                match running.first_token_after {
-                    Some(after) if ending == Ending::Success => {
-                        shard.first_token_after(arm, running.role, after);
-                    }
-                    None if ending == Ending::TimeoutFirstToken => {
-                        shard.first_token_after(arm, running.role, took);
-                    }
-                    _ => {}
+                // A hang is one whichever limit ended it; no connection is another matter.
+                let hung = timed_out && ending != Ending::TimeoutConnect;
+                let after = running.first_token_after.or(hung.then_some(took));
+                if let Some(after) = after.filter(|_| ending == Ending::Success || hung) {
+                    shard.first_token_after(arm, running.role, after);
                 }
             }
             if running.role != Role::First {

@@ -51,6 +51,8 @@ pub(crate) async fn answer(
     rest: &str,
     record: &mut Record,
 ) -> Result<Ended, Rejection> {
+    // Before the snapshot, which is then at least as new as that word.
+    let contact = record.worker.shared.contact.last_ms();
     let snapshot = identify(head, record)?;
     let call = incoming::read(head, payload, record).await?;
     record.read(call.stream);
@@ -59,9 +61,11 @@ pub(crate) async fn answer(
     permit(route, &call, record)?;
     let caller = record.caller.clone();
     let affinity = affinity(route, head, &call, caller.as_deref());
-    let assigned = route
-        .split
-        .assign(&affinity, record.worker.draws.next(), true);
+    let is_exposed = route
+        .lease
+        .is_none_or(|lease| lease.holds(contact, clock::since_start_ms(clock::now())));
+    let draw = record.worker.draws.next();
+    let assigned = route.split.assign(&affinity, draw, is_exposed);
     record.assigned(assigned, &affinity);
     route.budget.deposit(route.retry_deposit);
     let deadline = Deadline::new(route.limits, clock::since_start_ms(record.started));

@@ -16,7 +16,7 @@ pub(crate) use policy::WhenAllOpen;
 pub(crate) use table::Table;
 
 use crate::{
-    pick::{Fallback, Rule, Split},
+    pick::{Fallback, Lease, Rule, Split},
     provider::Provider,
     record::{cost::Prices, metrics::RouteMetrics},
     request::deadline::Limits,
@@ -58,6 +58,8 @@ pub(crate) struct Route {
     pub(crate) seed: u64,
     pub(crate) targets: Vec<Target>,
     pub(crate) split: Split,
+    /// How long the canary's share lasts without word from the store; `None`: as long as it is written.
+    pub(crate) lease: Option<Lease>,
     pub(crate) fallback: Fallback,
     pub(crate) affinity: Vec<Rule>,
     pub(crate) limits: Limits,

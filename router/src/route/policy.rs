@@ -8,7 +8,7 @@ use std::time::Duration;
 use serin_proto::{unit::parse_duration, v1};
 
 use crate::{
-    request::deadline::Limits, retry::Policy as RetryPolicy,
+    pick::Lease, request::deadline::Limits, retry::Policy as RetryPolicy,
     target::breaker::Policy as BreakerPolicy,
 };
 
@@ -66,6 +66,13 @@ pub(crate) fn breaker(written: Option<&v1::Breaker>) -> BreakerPolicy {
         open_for_ms: millis(&written.open_for, 1_000),
         max_open_for_ms: millis(&written.max_open_for, 60_000),
     }
+}
+
+/// How long a rollout's canary keeps its share without word from the store; `None`: no rollout, or one
+/// that lends nothing any more.
+pub(crate) fn lease(written: Option<&v1::TrafficRollout>) -> Option<Lease> {
+    let ttl = &written?.exposure_ttl;
+    parse_duration(ttl).ok().map(Lease::new)
 }
 
 /// A written duration, or what it means to have written none.

@@ -3,6 +3,7 @@
 //! ```text
 //!   Follower ─▶ watcher ─▶ documents ─▶ build ─▶ publish ─▶ cell      a thread of its own
 //!                 │          └ lineage: is it still the same store?
+//!                 ├─▶ contact: may canaries be exposed?
 //!                 ├─▶ standing ─▶ announce (routers/<id>), view (/snapshot)
 //!                 └─▶ disk: the last known good, for a start without a store
 //! ```
@@ -12,6 +13,7 @@
 mod announce;
 mod build;
 mod cell;
+mod contact;
 mod disk;
 mod documents;
 mod keeping;
@@ -31,6 +33,7 @@ use actix_web::http::header::HeaderValue;
 use serin_proto::{document::Document, unit::Revision};
 
 pub(crate) use cell::Cell;
+pub(crate) use contact::Contact;
 pub(crate) use standing::Standing;
 
 use crate::{auth::Keyring, provider::Provider, route::Table};

@@ -5,13 +5,13 @@
 //! keys, by which a checker can tell whether a router saw every change once and in order.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     mem,
     time::{Duration, Instant},
 };
 
-use serin_proto::{admission::Stored, fleet::RejectedDocument, unit::Revision};
+use serin_proto::{Fault, admission::Stored, fleet::RejectedDocument, unit::Revision};
 use serin_store::{
     Entry,
     watch::{Change, Event},
@@ -190,6 +190,19 @@ fn tell(rejected: &RejectedDocument, told: usize) {
             "document refused"
         );
     }
+}
+
+/// How many documents have a fault: the first two steps of a pointer name one (`/routes/0`).
+pub(super) fn documents(faults: &[Fault]) -> u64 {
+    let document = |fault: &Fault| {
+        fault
+            .pointer
+            .split('/')
+            .take(3)
+            .collect::<Vec<_>>()
+            .join("/")
+    };
+    faults.iter().map(document).collect::<BTreeSet<_>>().len() as u64
 }
 
 #[cfg(test)]

@@ -28,7 +28,18 @@ pub(crate) struct View<'a> {
 #[derive(Debug, Serialize)]
 struct RouteView<'a> {
     name: &'a str,
+    canary: Option<CanaryView<'a>>,
     targets: Vec<TargetView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct CanaryView<'a> {
+    target: &'a str,
+    /// Percent, as written.
+    share: f64,
+    /// Whether new requests get it: false for a share of 0, and for one on lease while there is no
+    /// word from the store.
+    exposed: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -44,7 +55,13 @@ struct TargetView<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn of(snapshot: &'a Snapshot, standing: &'a Standing) -> Self {
+    /// `contact_ms`: the newest word from the store, by the clock of `now_ms`.
+    pub(crate) fn of(
+        snapshot: &'a Snapshot,
+        standing: &'a Standing,
+        contact_ms: Option<u64>,
+        now_ms: u64,
+    ) -> Self {
         let routes = snapshot.routes.routes().iter();
         Self {
             revision: snapshot.edition.revision.0,
@@ -52,17 +69,34 @@ impl<'a> View<'a> {
             hold: standing.hold,
             rejected_count: standing.rejected.count,
             rejected: &standing.rejected.listed,
-            routes: routes.map(|route| RouteView::of(route)).collect(),
+            routes: routes
+                .map(|route| RouteView::of(route, contact_ms, now_ms))
+                .collect(),
         }
     }
 }
 
 impl<'a> RouteView<'a> {
-    fn of(route: &'a Route) -> Self {
+    fn of(route: &'a Route, contact_ms: Option<u64>, now_ms: u64) -> Self {
+        let holds = route
+            .lease
+            .is_none_or(|lease| lease.holds(contact_ms, now_ms));
         Self {
             name: &route.name,
+            canary: CanaryView::of(route, holds),
             targets: route.targets.iter().map(TargetView::of).collect(),
         }
+    }
+}
+
+impl<'a> CanaryView<'a> {
+    fn of(route: &'a Route, lease_holds: bool) -> Option<Self> {
+        let (target, share) = route.split.canary()?;
+        Some(Self {
+            target: &route.targets.get(target)?.name,
+            share: f64::from(share.hundredths()) / 100.0,
+            exposed: lease_holds && share.hundredths() > 0,
+        })
     }
 }
 

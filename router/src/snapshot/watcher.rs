@@ -6,7 +6,6 @@
 //! of its own, so that ten thousand routes compile without a request noticing.
 
 use std::{
-    collections::BTreeSet,
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -32,6 +31,7 @@ use tokio::{
 use super::{
     announce::{About, announce},
     build::build,
+    contact::Exposures,
     disk,
     documents::{Documents, Heard},
     keeping::Keeping,
@@ -99,6 +99,7 @@ struct Watcher {
     keeping: Keeping,
     snapshots: Snapshots,
     refusals: Refusals,
+    exposures: Exposures,
     /// Documents of a file that was refused as a whole.
     refused_whole: Option<u64>,
     /// Why the source cannot be read, as it was told.
@@ -115,6 +116,7 @@ impl Watcher {
             publisher: Publisher::new(Arc::clone(&shared), targets),
             snapshots: Snapshots::default(),
             refusals: Refusals::default(),
+            exposures: Exposures::default(),
             refused_whole: None,
             down: None,
             shared,
@@ -161,12 +163,14 @@ impl Watcher {
         loop {
             let now = clock::now();
             self.snapshots.tell(now);
+            self.exposures.tell(&self.shared.contact, now);
             self.keeping.save_if_due(&self.documents);
-            let line = self.snapshots.due(now);
+            let ends = self.exposures.due(&self.shared.contact, now);
+            let wake = self.snapshots.due(now).into_iter().chain(ends).min();
             let event = tokio::select! {
                 biased;
                 _ = stopping.changed() => return,
-                () = sleep_until(line.unwrap_or(now).into()), if line.is_some() => continue,
+                () = sleep_until(wake.unwrap_or(now).into()), if wake.is_some() => continue,
                 () = self.keeping.freed() => continue,
                 event = events.next(), if flows => event,
                 () = sleep(FREE_EVERY), if self.publisher.has_replaced() => {
@@ -191,6 +195,7 @@ impl Watcher {
         }
         let taken = catch_unwind(AssertUnwindSafe(|| self.take(waiting)));
         if taken.is_err() {
+            self.exposures.fail();
             self.panicked();
         }
     }
@@ -198,9 +203,13 @@ impl Watcher {
     /// One batch, one snapshot.
     fn take(&mut self, events: Vec<Event>) {
         let (mut newest, mut lines) = (None, Vec::new());
+        let heard_at = clock::now();
         for event in events {
             let line = Batch::of(&event);
-            match self.hear(event) {
+            let is_whole = matches!(event, Event::Reset(_) | Event::Progress(_));
+            let heard = self.hear(event);
+            self.exposures.hear(is_whole, heard);
+            match heard {
                 Some(Heard::Changed(revision)) => {
                     newest = Some(revision);
                     lines.extend(line);
@@ -220,6 +229,7 @@ impl Watcher {
             }
             None => self.show_rejected(),
         }
+        self.exposures.settle(&self.shared.contact, heard_at);
         for line in lines {
             line.tell();
         }
@@ -310,6 +320,9 @@ impl Watcher {
         rejected.extend_from_slice(&built.rejected);
         let (routes, targets) = (built.snapshot.routes.routes().len(), built.targets.len());
         self.publisher.publish(built);
+        if let Some(snapshot) = self.shared.snapshot.load() {
+            self.exposures.applied(&snapshot);
+        }
         let metrics = self.metrics();
         metrics.config_revision.store(revision.0, Relaxed);
         metrics
@@ -342,7 +355,7 @@ impl Watcher {
             tracing::error!(%fault, code = fault.code, "document fault");
         }
         self.metrics().applied(Applied::Rejected);
-        self.refused_whole = Some(documents(faults));
+        self.refused_whole = Some(news::documents(faults));
         tracing::error!(
             faults = faults.len(),
             "documents refused: serving what was applied last"
@@ -373,17 +386,4 @@ impl Watcher {
     fn metrics(&self) -> &ProcessMetrics {
         &self.shared.metrics.process
     }
-}
-
-/// How many documents have a fault: the first two steps of a pointer name one (`/routes/0`).
-fn documents(faults: &[Fault]) -> u64 {
-    let document = |fault: &Fault| {
-        fault
-            .pointer
-            .split('/')
-            .take(3)
-            .collect::<Vec<_>>()
-            .join("/")
-    };
-    faults.iter().map(document).collect::<BTreeSet<_>>().len() as u64
 }

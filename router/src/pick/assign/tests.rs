@@ -279,3 +279,41 @@ proptest! {
         prop_assert!(arm(low) == Arm::Stable || arm(high) == Arm::Canary);
     }
 }
+
+/// Ten thousand keys, and those of them that are in the canary at a share.
+fn in_canary(salt: &str, percent: u16) -> Vec<String> {
+    let share = |percent: u16| Share::from_hundredths(percent * 100).expect("at most 100");
+    let targets = [("gpt", share(100 - percent)), ("claude", share(percent))];
+    let split = Split::new("chat", &targets, Some((1, Some(salt))));
+    let is_in = |id: &String| split.assign(&sticky(id), 0, true).arm == Arm::Canary;
+    sessions(10_000).filter(is_in).collect()
+}
+
+#[test]
+fn of_ten_thousand_keys_a_share_has_its_part_and_once_in_is_in_to_the_end() {
+    for salt in ["9f2c", "a1b2c3d4", "0"] {
+        let mut before: Vec<String> = Vec::new();
+        for percent in 1..=25 {
+            let now = in_canary(salt, percent);
+            let p = f64::from(percent) / 100.0;
+            // 99.99 % of all salts are within this.
+            let spread = 3.9 * (10_000.0 * p * (1.0 - p)).sqrt();
+            let off = now.len() as f64 - 10_000.0 * p;
+            assert!(off.abs() <= spread, "{} keys at {percent} %", now.len());
+            assert!(before.iter().all(|key| now.contains(key)), "{percent} %");
+            before = now;
+        }
+    }
+}
+
+#[test]
+fn the_next_rollout_takes_other_keys() {
+    let (first, next) = (in_canary("9f2c", 25), in_canary("b7e0", 25));
+    let again = first.iter().filter(|key| next.contains(key)).count() as f64;
+    let expected = first.len() as f64 * 0.25;
+    assert!(
+        (again - expected).abs() < 3.9 * (expected * 0.75).sqrt(),
+        "{again} of {} are in both, by chance it would be {expected}",
+        first.len()
+    );
+}

@@ -61,6 +61,7 @@ impl Compiler<'_> {
             seed: xxh3_64(name.as_bytes()),
             targets,
             split: Split::new(&name, &shares, canary.map(|index| (index, salt))),
+            lease: policy::lease(traffic.rollout.as_ref()),
             fallback: Fallback::new(traffic.fallback.iter().filter_map(|name| index_of(name))),
             affinity: document
                 .affinity
