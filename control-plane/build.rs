@@ -8,10 +8,11 @@ use prost::Message as _;
 
 const PROTO: &str = "../proto";
 /// Files whose messages are made here; `serin_proto` makes those of all others.
-const OWN: [&str; 3] = [
+const OWN: [&str; 4] = [
     "serin/v1/service.proto",
     "serin/v1/fleet.proto",
     "serin/v1/audit.proto",
+    "serin/v1/rollout_state.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,6 +1,7 @@
 //! What may be written on the command line. Every flag has an environment twin.
 
 pub(crate) mod remote;
+pub(crate) mod rollout;
 mod words;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -29,7 +30,7 @@ pub(crate) enum Command {
     Simulate(Simulate),
     /// Every fault of document files, with file:line:column.
     Validate(Validate),
-    /// No key, no file: two simulated models behind one route.
+    /// No key, no file: a rollout between two simulated models.
     Demo(Demo),
     #[command(flatten)]
     Remote(remote::Verb),
@@ -133,6 +134,10 @@ pub(crate) struct ControlPlaneFlags {
     /// Address of the gRPC API (127.0.0.1:8091).
     #[arg(long, env = "SERIN_GRPC_LISTEN", value_name = "ADDRESS")]
     pub(crate) grpc_listen: Option<SocketAddr>,
+    /// Prometheus that scrapes the routers: what rollouts are judged by (`serin up`: the router's
+    /// own metrics). It may hold user:password@ and a path.
+    #[arg(long, env = "SERIN_PROMETHEUS", value_parser = words::http_url, value_name = "URL")]
+    pub(crate) prometheus: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -204,6 +209,25 @@ pub(crate) struct Demo {
         value_name = "ADDRESS"
     )]
     pub(crate) simulator_listen: SocketAddr,
+    /// Address of the REST API.
+    #[arg(
+        long,
+        env = "SERIN_API_LISTEN",
+        default_value = "127.0.0.1:8090",
+        value_name = "ADDRESS"
+    )]
+    pub(crate) api_listen: SocketAddr,
+    /// Address of the gRPC API.
+    #[arg(
+        long,
+        env = "SERIN_GRPC_LISTEN",
+        default_value = "127.0.0.1:8091",
+        value_name = "ADDRESS"
+    )]
+    pub(crate) grpc_listen: SocketAddr,
+    /// The candidate begins to fail at its first step, and is taken back.
+    #[arg(long = "break", env = "SERIN_BREAK", value_parser = FalseyValueParser::new())]
+    pub(crate) breaks: bool,
 }
 
 #[derive(Debug, Flags)]

@@ -1,6 +1,7 @@
 //! How a command ends: an exit code, and for people one clear message on stderr.
 //!
-//! 0 ok · 1 error · 2 usage (clap ends the process itself) · 3 conflict · 4 not found · 6 timed out
+//! 0 ok · 1 error · 2 usage (clap ends the process itself) · 3 conflict · 4 not found
+//! 5 rollout failed · 6 timed out
 
 use std::process::ExitCode;
 
@@ -20,6 +21,9 @@ pub(crate) enum Failed {
     Conflict(String),
     #[error("{0}")]
     NotFound(String),
+    /// A rollout that was waited for has ended without a promotion.
+    #[error("{0}")]
+    Rollout(String),
     #[error("{0}")]
     TimedOut(String),
 }
@@ -35,6 +39,7 @@ impl Failed {
             Self::Usage(_) => 2,
             Self::Conflict(_) => 3,
             Self::NotFound(_) => 4,
+            Self::Rollout(_) => 5,
             Self::TimedOut(_) => 6,
         }
     }

@@ -1,9 +1,12 @@
 //! Data for stdout: tables for people, JSON and YAML for programs.
 //!
-//! Nothing is coloured, so `NO_COLOR` has nothing to turn off. A reader that has gone away
+//! Nothing but the live view of a rollout is coloured. A reader that has gone away
 //! (`serin get routes | head -1`) is no failure.
 
-use std::io::{self, ErrorKind, Write as _};
+use std::{
+    env,
+    io::{self, ErrorKind, Write as _},
+};
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
@@ -31,6 +34,11 @@ pub(crate) fn print(text: &str) -> Result<(), Failed> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether colours are wanted: `NO_COLOR` is absent or empty (no-color.org).
+pub(crate) fn may_paint() -> bool {
+    env::var_os("NO_COLOR").is_none_or(|word| word.is_empty())
 }
 
 /// Pretty JSON.

@@ -4,13 +4,14 @@
 
 use std::{
     fs,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     num::NonZero,
     path::PathBuf,
     thread,
     time::Duration,
 };
 
+use serin_control_plane::settings::MetricsSource;
 use serin_proto::{address::Networks, unit::parse_duration, v1};
 use serin_router::settings::{AccessLog, Auth, Drain, Settings};
 use serin_store::{EtcdSettings, file};
@@ -25,6 +26,8 @@ const ADMIN_PORT: u16 = 8081;
 const API_PORT: u16 = 8090;
 const GRPC_PORT: u16 = 8091;
 const BODY_BYTES_MAX: u32 = 32 * 1024 * 1024;
+/// How often the router of this process is read, if nobody else does.
+const METRICS_EVERY: Duration = Duration::from_secs(5);
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const COMMIT: &str = match option_env!("SERIN_COMMIT") {
     Some(commit) => commit,
@@ -99,15 +102,36 @@ pub(crate) fn control_plane(
             Failed::because(format!("{place} ({}): {why}", token.name))
         })
     });
+    let written = block.prometheus.filter(|url| !url.is_empty());
+    let prometheus = flags.prometheus.clone().or(written);
     Ok(serin_control_plane::Settings {
         listen,
         grpc_listen,
+        metrics_source: prometheus
+            .map_or(MetricsSource::None, |url| MetricsSource::Prometheus { url }),
         tokens: tokens.collect::<Result<_, _>>()?,
         allowed_networks: networks(server)?,
         id: host_name(),
+        flagger_aliases: server
+            .metrics
+            .is_some_and(|metrics| metrics.flagger_aliases),
         version: VERSION,
         commit: COMMIT,
     })
+}
+
+/// The metrics of the router in this process. A listener on all addresses is reached at loopback.
+pub(crate) fn own_metrics(admin_listen: SocketAddr) -> MetricsSource {
+    let mut at = admin_listen;
+    match at.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => at.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => at.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    MetricsSource::Router {
+        metrics_url: format!("http://{at}/metrics"),
+        every: METRICS_EVERY,
+    }
 }
 
 fn settings_token(

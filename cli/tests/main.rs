@@ -68,5 +68,6 @@ transcripts! {
     export_is_taken_back
     keys_and_tokens
     lists
+    rollouts
     traffic_moves_with_one_call
 }

@@ -17,6 +17,7 @@ use crate::{
     clock,
     plane::Plane,
     secret::Digest,
+    settings::MetricsSource,
     settings::Settings,
     view,
 };
@@ -45,7 +46,12 @@ impl Applier {
     /// Follows the store until it is dropped. Needs a Tokio runtime around it.
     pub fn new(settings: &Settings, store: Arc<dyn Store>) -> Self {
         let on = Handle::current();
-        let plane = Plane::new(settings.clone(), store, on.clone());
+        let settings = Settings {
+            // It changes documents and runs no rollout.
+            metrics_source: MetricsSource::None,
+            ..settings.clone()
+        };
+        let plane = Plane::new(settings, store, on.clone());
         // They end when the plane is stopped.
         keep(&on, &plane, "view", view::follow);
         keep(&on, &plane, "tokens", auth::follow);

@@ -1,9 +1,11 @@
-//! What the leader sweeps away: audit records that are too old or too many, and answers kept for
-//! `Idempotency-Key` whose time is over.
+//! What the leader sweeps away: audit records that are too old or too many, answers kept for
+//! `Idempotency-Key` whose time is over, and old steps of rollouts.
 //!
 //! It is a courtesy to the store and never urgent: every hour, in transactions of at most a hundred
 //! keys. Each carries the leader's fence, so a control plane that only believes to lead deletes
 //! nothing.
+
+mod history;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -65,7 +67,8 @@ pub(crate) async fn run(
 pub(crate) async fn sweep(store: &dyn Store, fence: Fence, now: OffsetDateTime) -> Result<usize> {
     let audit = trim_audit(store, fence, now).await?;
     let answers = sweep_answers(store, fence, now).await?;
-    Ok(audit + answers)
+    let steps = history::trim(store, fence).await?;
+    Ok(audit + answers + steps)
 }
 
 async fn trim_audit(store: &dyn Store, fence: Fence, now: OffsetDateTime) -> Result<usize> {

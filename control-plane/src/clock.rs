@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use ring::rand::{SecureRandom as _, SystemRandom};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use ulid::{Generator, Ulid};
 
@@ -34,6 +35,16 @@ pub(crate) fn wall() -> OffsetDateTime {
 pub(crate) fn rfc3339(at: OffsetDateTime) -> String {
     // Fails for years above 9999 alone.
     at.format(&Rfc3339).unwrap_or_default()
+}
+
+/// So many random bytes, in hex.
+pub(crate) fn random_hex(bytes: usize) -> String {
+    let mut drawn = vec![0; bytes];
+    // It fails where a system has no randomness at all, and nothing of TLS would work either.
+    SystemRandom::new()
+        .fill(&mut drawn)
+        .expect("the system has randomness");
+    drawn.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Ids whose order is that of their making in this process: the keys of audit records.

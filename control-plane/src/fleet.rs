@@ -20,7 +20,7 @@ use std::{
 use serde::Serialize;
 use serin_proto::{
     fleet::{Hold, RejectedDocument, RouterReport, Source},
-    key::StoreKey,
+    key::{DocumentKey, Kind, StoreKey},
     unit::Revision,
 };
 use serin_store::{
@@ -28,7 +28,7 @@ use serin_store::{
     watch::{Change, Event},
 };
 
-use crate::{clock, metrics::Metrics};
+use crate::{clock, metrics::Metrics, rollout::event::FleetSeen};
 use trail::Trail;
 
 /// A change that was not acknowledged for so long makes its router a lagging one.
@@ -48,6 +48,8 @@ struct Known {
     /// By id; `None`: its report cannot be read.
     routers: BTreeMap<String, Option<RouterReport>>,
     trail: Trail,
+    /// The store was seen at a lower revision than before, and nobody has adopted it since.
+    is_regressed: bool,
 }
 
 /// How a router keeps up.
@@ -156,6 +158,38 @@ impl Fleet {
             .iter()
             .map(|(id, report)| router(id, report.as_ref(), &known.trail, now))
             .collect()
+    }
+
+    /// How far the routers are with a route that was last changed at that revision.
+    pub(crate) fn seen(&self, route: &str, revision: Revision) -> FleetSeen {
+        let key = DocumentKey {
+            kind: Kind::Route,
+            name: route.to_owned(),
+        };
+        let key = key.to_string();
+        let known = self.lock();
+        let serves = |report: &RouterReport| {
+            let is_refused = report.rejected.iter().any(|one| one.key == key);
+            // A list that was cut may lack this route.
+            let is_listed = usize::try_from(report.rejected_count)
+                .is_ok_and(|count| count <= report.rejected.len());
+            report.hold.is_none()
+                && report.applied_revision >= revision.0
+                && !is_refused
+                && is_listed
+        };
+        let acked = known.reports().filter(|(_, report)| serves(report)).count();
+        FleetSeen {
+            live: u32::try_from(known.routers.len()).unwrap_or(u32::MAX),
+            acked: u32::try_from(acked).unwrap_or(u32::MAX),
+            store_changed: known.is_regressed
+                || known.reports().any(|(_, report)| report.hold.is_some()),
+        }
+    }
+
+    /// The store has fallen back: it is another one, or an older one. Until it is adopted.
+    pub(crate) fn store_regressed(&self, is_regressed: bool) {
+        self.lock().is_regressed = is_regressed;
     }
 
     fn take(&self, event: Event, now: Instant) {

@@ -347,7 +347,7 @@ fn standing(held: Held, now: Instant) -> Standing {
 }
 
 /// Up to `max`, anew each time.
-fn jitter(max: Duration) -> Duration {
+pub(crate) fn jitter(max: Duration) -> Duration {
     let draw = RandomState::new().hash_one(0_u8) % 1_000;
     max * u32::try_from(draw).unwrap_or_default() / 1_000
 }

@@ -11,6 +11,7 @@
 //! `read`, which ask for the role themselves. [`run`] takes its listeners and its end as arguments,
 //! so a test starts a control plane on port 0.
 
+pub mod analysis;
 mod api;
 mod applier;
 mod auth;
@@ -18,12 +19,15 @@ mod background;
 mod care;
 pub mod change;
 mod clock;
+mod failpoint;
 mod fleet;
 pub mod grpc;
+mod http;
 mod leader;
 mod metrics;
 mod plane;
 mod read;
+pub mod rollout;
 mod secret;
 pub mod settings;
 mod view;
@@ -181,7 +185,7 @@ async fn until(
 }
 
 /// What a control plane does by itself, until it is stopped.
-fn parts(on: &Handle, plane: &Arc<Plane>, address: String) -> [JoinHandle<()>; 5] {
+fn parts(on: &Handle, plane: &Arc<Plane>, address: String) -> [JoinHandle<()>; 8] {
     let candidate = Candidate {
         id: plane.settings.id.clone(),
         boot_id: plane.boot_id.clone(),
@@ -202,6 +206,9 @@ fn parts(on: &Handle, plane: &Arc<Plane>, address: String) -> [JoinHandle<()>; 5
             let (store, leadership) = (Arc::clone(&plane.store), plane.leadership.subscribe());
             care::run(store, leadership, plane.stopped())
         }),
+        keep(on, plane, "rollouts", rollout::view::follow),
+        keep(on, plane, "supervisor", rollout::supervisor::run),
+        keep(on, plane, "outbox", rollout::outbox::run),
     ]
 }
 
@@ -230,7 +237,9 @@ mod tests {
             grpc_listen,
             tokens: Vec::new(),
             allowed_networks: serin_proto::address::Networks::default(),
+            metrics_source: settings::MetricsSource::None,
             id: String::new(),
+            flagger_aliases: false,
             version: "0",
             commit: "none",
         };

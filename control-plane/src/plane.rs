@@ -10,12 +10,15 @@ use tokio::{
 };
 
 use crate::{
+    analysis::reader::{self, SampleReader},
     auth::{Actor, Denied, Right, Tokens, Via},
     change::Refusal,
     clock::Ulids,
     fleet::Fleet,
+    http::Http,
     leader::Leadership,
-    metrics::{Measured, Metrics},
+    metrics::{Measured, Metrics, Questioned},
+    rollout::{room::Room, view::Rollouts},
     settings::Settings,
     view::View,
 };
@@ -34,9 +37,17 @@ pub(crate) struct Plane {
     pub(crate) store: Arc<dyn Store>,
     /// Every document as this process last heard of it: for judging changes and for `/watch`.
     pub(crate) view: View,
+    /// The rollouts of all routes as this process last heard of them.
+    pub(crate) rollouts: Rollouts,
+    /// Of the store, for the steps of rollouts.
+    pub(crate) room: Room,
     pub(crate) tokens: Tokens,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) metrics: Arc<Metrics>,
+    /// For webhooks and alerts alone: none that hangs delays the source.
+    pub(crate) webhooks: Http,
+    /// Who counted what routers did; `None`: no rollout can start.
+    pub(crate) source: Option<Arc<dyn SampleReader>>,
     pub(crate) leadership: watch::Sender<Leadership>,
     pub(crate) ulids: Ulids,
     changes: Arc<Semaphore>,
@@ -50,6 +61,8 @@ impl Plane {
     pub(crate) fn new(settings: Settings, store: Arc<dyn Store>, tasks: Handle) -> Arc<Self> {
         let metrics = Metrics::new(settings.version, settings.commit);
         let ulids = Ulids::new();
+        let source = reader::source(&settings.metrics_source, &Http::default(), &tasks);
+        let source = source.map(|source| Questioned::wrap(source, Arc::clone(&metrics)));
         Arc::new(Self {
             boot_id: ulids.next(),
             store: Measured::wrap(store, Arc::clone(&metrics)),
@@ -57,6 +70,10 @@ impl Plane {
             tokens: Tokens::new(&settings.tokens),
             fleet: Fleet::new(Arc::clone(&metrics)),
             metrics,
+            source,
+            webhooks: Http::default(),
+            rollouts: Rollouts::default(),
+            room: Room::default(),
             leadership: watch::Sender::default(),
             ulids,
             changes: Arc::new(Semaphore::new(CHANGES_MAX as usize)),

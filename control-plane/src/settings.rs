@@ -1,6 +1,6 @@
 //! Facts of one control plane, known at start and never changed.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use serin_proto::address::Networks;
 
@@ -17,10 +17,31 @@ pub struct Settings {
     pub tokens: Vec<SettingsToken>,
     /// Private and loopback ranges that a provider may be in.
     pub allowed_networks: Networks,
+    /// Where the samples of rollouts come from. Never contacted at start.
+    pub metrics_source: MetricsSource,
     /// What it is called among its replicas: the host's name, say.
     pub id: String,
+    /// Rollouts are told to Prometheus in Flagger's words, too.
+    pub flagger_aliases: bool,
     pub version: &'static str,
     pub commit: &'static str,
+}
+
+/// Who counted what routers did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MetricsSource {
+    /// Nobody: no rollout starts.
+    #[default]
+    None,
+    Prometheus {
+        /// Its address, a path and `user:password@` included.
+        url: String,
+    },
+    /// The one router of this process, read by ourselves.
+    Router {
+        metrics_url: String,
+        every: Duration,
+    },
 }
 
 /// A token of the settings. It does not expire and cannot be revoked but by a restart.

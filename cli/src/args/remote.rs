@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args as Flags, Subcommand, builder::FalseyValueParser};
 
+use super::rollout::RolloutVerb;
 pub(crate) use super::words::{Deleted, Form, Role, Seen, Weight};
 use super::words::{count, duration, name, shown_name};
 
@@ -23,6 +24,9 @@ pub(crate) enum Verb {
     Delete(Delete),
     /// Shows the live traffic of a route, or changes it.
     Traffic(Traffic),
+    /// Moves a route's share to a candidate step by step, and back if it is worse.
+    #[command(subcommand)]
+    Rollout(RolloutVerb),
     /// Keys of applications.
     #[command(subcommand)]
     Key(KeyVerb),

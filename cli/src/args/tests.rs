@@ -26,10 +26,11 @@ fn every_flag_has_an_environment_twin_of_its_name() {
         };
         flags += 1;
         // A reason that is set for other verbs must not adopt a store that one wanted to look at.
-        let long = if path == "serin store adopt" && long == "reason" {
-            "adopt-reason"
-        } else {
-            long
+        // And the id of a router in its environment is none of a rollout.
+        let long = match (path, long) {
+            ("serin store adopt", "reason") => "adopt-reason",
+            (path, "id") if path.starts_with("serin rollout ") => "rollout-id",
+            _ => long,
         };
         let twin = format!("SERIN_{}", long.replace('-', "_").to_uppercase());
         let env = argument
@@ -91,6 +92,13 @@ fn what_cannot_be_meant_is_a_usage_error() {
         ("serin key create web",                    "--routes"),
         ("serin token create web --role root",      "operator"),
         ("serin delete router a",                   "provider"),
+        ("serin rollout start",                     "--file"),
+        ("serin rollout get ../x",                  "no name"),
+        ("serin rollout get chat --id 7F3A09C2B1D4", "12 hex digits"),
+        ("serin rollout gate chat go",              "--open"),
+        ("serin rollout gate chat go --open --close", "--close"),
+        ("serin rollout promote",                   "ROUTE"),
+        ("serin rollout abort chat --full",         "--full"),
     ];
     for (line, word) in table {
         let said = read(line).expect_err(line);

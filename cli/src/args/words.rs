@@ -143,6 +143,22 @@ pub(super) fn name(text: &str) -> Result<String, String> {
     }
 }
 
+/// An address that HTTP is spoken at. What it holds is not repeated: it may be a password.
+pub(super) fn http_url(text: &str) -> Result<String, String> {
+    let rest = text
+        .strip_prefix("http://")
+        .or(text.strip_prefix("https://"));
+    let is_whole = |rest: &str| {
+        !rest.is_empty()
+            && !rest.starts_with(['/', '@', '?', '#'])
+            && rest.bytes().all(|b| b.is_ascii_graphic())
+    };
+    match rest.filter(|rest| is_whole(rest)) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("no URL: write http:// or https://, a host and a port".to_owned()),
+    }
+}
+
 /// Routers are named by their host and audit records by a ULID: more letters than a name.
 pub(super) fn shown_name(text: &str) -> Result<String, String> {
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
@@ -155,6 +171,16 @@ pub(super) fn shown_name(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("no name: letters, digits, . - and _".to_owned())
+    }
+}
+
+/// Rollouts are named by 12 hex digits.
+pub(super) fn rollout_id(text: &str) -> Result<String, String> {
+    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    if text.len() == 12 && text.bytes().all(hex) {
+        Ok(text.to_owned())
+    } else {
+        Err("no id of a rollout: 12 hex digits, as `serin rollout list` shows them".to_owned())
     }
 }
 

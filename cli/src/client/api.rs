@@ -48,6 +48,7 @@ pub(crate) struct Call<'a> {
 /// A success.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
     pub(crate) etag: Option<String>,
     pub(crate) body: Vec<u8>,
 }
@@ -189,6 +190,7 @@ impl Api {
             eprintln!("warning: {}", warned(&warning));
         }
         Ok(Answer {
+            status,
             etag: response.headers().get(ETAG).and_then(text),
             body: body.to_vec(),
         })

@@ -17,6 +17,7 @@ mod get;
 mod key;
 mod list;
 mod problem;
+mod rollout;
 #[cfg(test)]
 mod scripted;
 mod show;
@@ -26,7 +27,7 @@ mod token;
 mod traffic;
 mod watch;
 
-use api::{Api, Call};
+pub(crate) use api::{Api, Call};
 use problem::Problem;
 
 use crate::{
@@ -44,6 +45,7 @@ pub(crate) fn run(verb: &Verb) -> Result<(), Failed> {
             Verb::Get(get) => get::get(get).await,
             Verb::Delete(delete) => delete::delete(delete).await,
             Verb::Traffic(traffic) => traffic::traffic(traffic).await,
+            Verb::Rollout(verb) => rollout::run(verb).await,
             Verb::Key(KeyVerb::Create(create)) => key::create(create).await,
             Verb::Key(KeyVerb::List(list)) => get::keys(list).await,
             Verb::Key(KeyVerb::Rotate(rotate)) => key::rotate(rotate).await,

@@ -95,6 +95,8 @@ impl From<Problem> for Failed {
         match problem.status {
             404 => Self::NotFound(message),
             409 | 412 => Self::Conflict(message),
+            // The present state forbids it.
+            422 if problem.code == "illegal_verb" => Self::Conflict(message),
             _ => Self::Error(message),
         }
     }
@@ -131,6 +133,8 @@ mod tests {
             (404, r#"{"title":"No","code":"not_found","detail":"there is no route x"}"#, "no route x"),
             (409, r#"{"title":"No","code":"in_use","errors":[{"pointer":"","message":"route chat"}]}"#, "route chat"),
             (412, r#"{"title":"No","code":"stale","detail":"revision 7"}"#, "revision 7"),
+            (409, r#"{"title":"No","code":"rollout_active","detail":"rollout a is active: its share (possible now: abort)","errors":[]}"#, "possible now: abort"),
+            (422, r#"{"title":"No","code":"illegal_verb","detail":"resume is not possible now (possible now: pause)"}"#, "possible now: pause"),
             (502, "<html>bad gateway</html>", "Bad Gateway (502): <html>bad gateway</html>"),
             (500, "", "Internal Server Error (500)"),
         ];
@@ -138,7 +142,7 @@ mod tests {
             let failed = failed(status, body);
             let is_right = match status {
                 404 => matches!(failed, Failed::NotFound(_)),
-                409 | 412 => matches!(failed, Failed::Conflict(_)),
+                409 | 412 | 422 => matches!(failed, Failed::Conflict(_)),
                 _ => matches!(failed, Failed::Error(_)),
             };
             assert!(is_right, "{status}: {failed:?}");

@@ -107,6 +107,7 @@ fn failed(refused: Refused, bundle: &Bundle, part: &[Placed], sent: (usize, bool
             | Failed::Conflict(text)
             | Failed::NotFound(text)
             | Failed::TimedOut(text)
+            | Failed::Rollout(text)
             | Failed::Usage(text) => text.push_str(&more),
             Failed::Said => {}
         }

@@ -96,6 +96,44 @@ fn a_control_plane_listens_where_it_is_told() {
 }
 
 #[test]
+fn samples_come_from_where_the_flag_says_before_the_file() {
+    let source = |written: Option<&str>, flag: Option<&str>| {
+        let server = v1::Server {
+            control_plane: Some(v1::ControlPlane {
+                prometheus: written.map(str::to_owned),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let flags = ControlPlaneFlags {
+            prometheus: flag.map(str::to_owned),
+            ..Default::default()
+        };
+        let settings = control_plane(&server, &flags, &ServerFlags::default());
+        settings.unwrap().metrics_source
+    };
+    let prometheus = |url: &str| MetricsSource::Prometheus {
+        url: url.to_owned(),
+    };
+    assert_eq!(source(None, None), MetricsSource::None);
+    assert_eq!(source(Some(""), None), MetricsSource::None);
+    assert_eq!(source(Some("http://a/x"), None), prometheus("http://a/x"));
+    assert_eq!(
+        source(Some("http://a"), Some("http://b")),
+        prometheus("http://b")
+    );
+    // A listener on all addresses is not an address one can connect to.
+    let own = |at: &str| own_metrics(at.parse().unwrap());
+    let read = |url: &str| MetricsSource::Router {
+        metrics_url: url.to_owned(),
+        every: Duration::from_secs(5),
+    };
+    assert_eq!(own("0.0.0.0:81"), read("http://127.0.0.1:81/metrics"));
+    assert_eq!(own("[::]:81"), read("http://[::1]:81/metrics"));
+    assert_eq!(own("10.0.0.1:81"), read("http://10.0.0.1:81/metrics"));
+}
+
+#[test]
 fn a_token_of_the_settings_has_a_digest_or_none_starts() {
     let token = |sha256: &str, env: &str| v1::ControlPlane {
         tokens: vec![v1::ControlPlaneToken {

@@ -18,7 +18,7 @@ use std::{
     sync::Arc,
 };
 
-use serin_control_plane::Applier;
+use serin_control_plane::{Applier, settings::MetricsSource};
 use serin_proto::v1;
 use serin_router::Listeners;
 use serin_store::{Address, EtcdSettings, Follower, Store};
@@ -54,12 +54,12 @@ pub(crate) fn up(up: &Up) -> Result<(), Failed> {
     if let Some(first) = &first {
         router::check_credentials(&first.file)?;
     }
-    let process = Process {
-        router_listeners: router::bind(&mut router)?,
-        plane_listeners: control_plane::bind(&mut plane)?,
-        router,
-        plane,
-    };
+    let router_listeners = router::bind(&mut router)?;
+    let plane_listeners = control_plane::bind(&mut plane)?;
+    if plane.metrics_source == MetricsSource::None {
+        plane.metrics_source = settings::own_metrics(router.admin_listen);
+    }
+    let process = Process::new((router, router_listeners), (plane, plane_listeners));
     // Dropped after everything that rests on it.
     let background = Background::start()?;
     let address = Address::Redb(up.data_dir.clone());
@@ -78,7 +78,7 @@ fn config(up: &Up) -> Option<PathBuf> {
 }
 
 /// Both planes, their addresses taken and nothing started.
-struct Process {
+pub(crate) struct Process {
     router: serin_router::settings::Settings,
     router_listeners: Listeners,
     plane: serin_control_plane::Settings,
@@ -86,6 +86,29 @@ struct Process {
 }
 
 impl Process {
+    pub(crate) fn new(
+        (router, router_listeners): (serin_router::settings::Settings, Listeners),
+        (plane, plane_listeners): (
+            serin_control_plane::Settings,
+            serin_control_plane::Listeners,
+        ),
+    ) -> Self {
+        Self {
+            router,
+            router_listeners,
+            plane,
+            plane_listeners,
+        }
+    }
+
+    pub(crate) fn router(&self) -> &serin_router::settings::Settings {
+        &self.router
+    }
+
+    pub(crate) fn plane(&self) -> &serin_control_plane::Settings {
+        &self.plane
+    }
+
     async fn run(
         self,
         store: Arc<dyn Store>,
@@ -116,7 +139,7 @@ impl Process {
     }
 
     /// The router ends first, the control plane after it.
-    async fn serve(
+    pub(crate) async fn serve(
         self,
         store: Arc<dyn Store>,
         stop: impl Future<Output = ()>,

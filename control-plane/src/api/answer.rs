@@ -88,10 +88,15 @@ pub(crate) fn written(changed: &Changed, dry_run: bool) -> HttpResponse {
     };
     let mut response = HttpResponseBuilder::new(status);
     response.insert_header((ETAG, etag(changed.revision)));
-    for warning in changed.warnings.iter().take(WARNINGS_MAX) {
+    warn(&mut response, &changed.warnings);
+    response.json(&changed.document)
+}
+
+/// Puts warnings into the head of an answer whose body is taken.
+pub(crate) fn warn(response: &mut HttpResponseBuilder, warnings: &[Notice]) {
+    for warning in warnings.iter().take(WARNINGS_MAX) {
         response.append_header((WARNING, warning_value(warning)));
     }
-    response.json(&changed.document)
 }
 
 /// `{revision, changes, warnings, auditId}`: of a dry run, and of what is gone.

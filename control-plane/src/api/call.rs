@@ -34,8 +34,8 @@ pub(crate) struct Call {
     pub(crate) readers: Arc<Semaphore>,
     pub(crate) actor: Actor,
     pub(crate) head: HttpRequest,
-    /// The name in the path, as it came; empty where the path has none.
-    pub(crate) name: String,
+    /// The names in the path, as they came; empty where the path has fewer.
+    pub(crate) names: [String; 2],
     pub(crate) request_id: String,
 }
 
@@ -79,16 +79,18 @@ impl Call {
 
     /// The same for what is there or is not: nothing has a name that is none.
     pub(crate) fn existing(&self, plural: &str) -> Result<String, Problem> {
-        if is_name(&self.name) {
-            return Ok(self.name.clone());
+        let [name, _] = &self.names;
+        if is_name(name) {
+            return Ok(name.clone());
         }
-        Err(Refusal::NotFound(format!("{plural}/{}", self.name)).into())
+        Err(Refusal::NotFound(format!("{plural}/{name}")).into())
     }
 
     /// The same for what is to be written: the rule of names is told.
     pub(crate) fn named(&self) -> Result<String, Problem> {
-        if is_name(&self.name) {
-            return Ok(self.name.clone());
+        let [name, _] = &self.names;
+        if is_name(name) {
+            return Ok(name.clone());
         }
         let at = Pointer::root().key("name");
         let message = "the name in the URL is none: 1 to 63 of a-z, 0-9, . and -, \

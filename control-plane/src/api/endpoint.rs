@@ -72,7 +72,19 @@ impl Noun {
     }
 }
 
-/// What is asked for, without the name in the path.
+/// What a rollout is asked to do by `POST /rollouts/{id}/<word>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    Pause,
+    Resume,
+    Promote,
+    Abort,
+    Undo,
+    Retry,
+    SkipStep,
+}
+
+/// What is asked for, without the names in the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     List(Noun),
@@ -81,6 +93,13 @@ pub(crate) enum Action {
     Remove(Noun),
     ReadTraffic,
     WriteTraffic,
+    StartRollout,
+    Rollouts,
+    Rollout,
+    RolloutHistory,
+    RolloutAnalysis,
+    AskRollout(Ask),
+    SetGate,
     Apply,
     Routers,
     Audit,
@@ -93,7 +112,7 @@ pub(crate) enum Action {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Endpoint {
     pub(crate) method: Method,
-    /// `{name}` stands for one piece.
+    /// `{name}` and the like stand for one piece each; at most [`NAMES_MAX`] of them.
     pub(crate) path: &'static str,
     /// Who lacks it is refused, before anything else of the call is looked at.
     pub(crate) right: Right,
@@ -110,16 +129,19 @@ const fn row(method: Method, path: &'static str, right: Right, action: Action) -
 }
 
 use Method::{Delete, Get, Post, Put};
-use Right::{Adopt, MoveTraffic, Read, ReadTokens, WriteDocuments, WriteTokens};
+use Right::{Adopt, MoveTraffic, Read, ReadTokens, RunRollouts, WriteDocuments, WriteTokens};
 
 const PROVIDER: Noun = Noun::Document(Kind::Provider);
 const ROUTE: Noun = Noun::Document(Kind::Route);
 const KEY: Noun = Noun::Document(Kind::Key);
 const TIER: Noun = Noun::Document(Kind::Tier);
 
+/// Most names in one path.
+const NAMES_MAX: usize = 2;
+
 /// Every URL of the API.
 #[rustfmt::skip]
-pub(crate) const ENDPOINTS: [Endpoint; 28] = [
+pub(crate) const ENDPOINTS: [Endpoint; 41] = [
     row(Get,    "/api/v1/providers",              Read,           Action::List(PROVIDER)),
     row(Get,    "/api/v1/providers/{name}",       Read,           Action::Read(PROVIDER)),
     row(Put,    "/api/v1/providers/{name}",       WriteDocuments, Action::Write(PROVIDER)),
@@ -130,6 +152,19 @@ pub(crate) const ENDPOINTS: [Endpoint; 28] = [
     row(Delete, "/api/v1/routes/{name}",          WriteDocuments, Action::Remove(ROUTE)),
     row(Get,    "/api/v1/routes/{name}/traffic",  Read,           Action::ReadTraffic),
     row(Put,    "/api/v1/routes/{name}/traffic",  MoveTraffic,    Action::WriteTraffic),
+    row(Post,   "/api/v1/routes/{name}/rollouts", RunRollouts,    Action::StartRollout),
+    row(Get,    "/api/v1/rollouts",               Read,           Action::Rollouts),
+    row(Get,    "/api/v1/rollouts/{id}",          Read,           Action::Rollout),
+    row(Get,    "/api/v1/rollouts/{id}/history",  Read,           Action::RolloutHistory),
+    row(Get,    "/api/v1/rollouts/{id}/analysis", Read,           Action::RolloutAnalysis),
+    row(Post,   "/api/v1/rollouts/{id}/pause",    RunRollouts,    Action::AskRollout(Ask::Pause)),
+    row(Post,   "/api/v1/rollouts/{id}/resume",   RunRollouts,    Action::AskRollout(Ask::Resume)),
+    row(Post,   "/api/v1/rollouts/{id}/promote",  RunRollouts,    Action::AskRollout(Ask::Promote)),
+    row(Post,   "/api/v1/rollouts/{id}/abort",    RunRollouts,    Action::AskRollout(Ask::Abort)),
+    row(Post,   "/api/v1/rollouts/{id}/undo",     RunRollouts,    Action::AskRollout(Ask::Undo)),
+    row(Post,   "/api/v1/rollouts/{id}/retry",    RunRollouts,    Action::AskRollout(Ask::Retry)),
+    row(Post,   "/api/v1/rollouts/{id}/skip-step", RunRollouts,   Action::AskRollout(Ask::SkipStep)),
+    row(Put,    "/api/v1/rollouts/{id}/gates/{gate}", RunRollouts, Action::SetGate),
     row(Get,    "/api/v1/keys",                   Read,           Action::List(KEY)),
     row(Get,    "/api/v1/keys/{name}",            Read,           Action::Read(KEY)),
     row(Put,    "/api/v1/keys/{name}",            WriteDocuments, Action::Write(KEY)),
@@ -159,8 +194,9 @@ pub(crate) enum Found<'a> {
     OtherMethods(String),
     Endpoint {
         endpoint: &'static Endpoint,
-        /// What stands for `{name}`, as it came; empty where the path has none.
-        name: &'a str,
+        /// What stands for the names of the template in their order, as it came; empty where the
+        /// path has fewer.
+        names: [&'a str; NAMES_MAX],
     },
 }
 
@@ -169,11 +205,11 @@ pub(crate) fn find<'a>(method: &str, path: &'a str) -> Found<'a> {
     let method = Method::of(method);
     let mut others = Vec::new();
     for endpoint in &ENDPOINTS {
-        let Some(name) = name_in(endpoint.path, path) else {
+        let Some(names) = names_in(endpoint.path, path) else {
             continue;
         };
         if method == Some(endpoint.method) {
-            return Found::Endpoint { endpoint, name };
+            return Found::Endpoint { endpoint, names };
         }
         others.push(endpoint.method.allowed());
     }
@@ -184,13 +220,24 @@ pub(crate) fn find<'a>(method: &str, path: &'a str) -> Found<'a> {
     }
 }
 
-/// The piece of `path` that stands for `{name}`, if the path has the template's form.
-fn name_in<'a>(template: &str, path: &'a str) -> Option<&'a str> {
-    let Some((before, after)) = template.split_once("{name}") else {
-        return (template == path).then_some("");
-    };
-    let name = path.strip_prefix(before)?.strip_suffix(after)?;
-    (!name.is_empty() && !name.contains('/')).then_some(name)
+/// The pieces of `path` that stand for names, if the path has the template's form.
+fn names_in<'a>(template: &str, path: &'a str) -> Option<[&'a str; NAMES_MAX]> {
+    let mut names = [""; NAMES_MAX];
+    let mut free = names.iter_mut();
+    let mut pieces = path.split('/');
+    for wanted in template.split('/') {
+        let piece = pieces.next()?;
+        if !wanted.starts_with('{') {
+            if piece != wanted {
+                return None;
+            }
+        } else if piece.is_empty() {
+            return None;
+        } else {
+            *free.next()? = piece;
+        }
+    }
+    pieces.next().is_none().then_some(names)
 }
 
 #[cfg(test)]
@@ -220,15 +267,25 @@ mod tests {
             ("GET",     "/api/v1/routes/a/b",           "unknown"),
             ("GET",     "/api/v1/routes/a/b/traffic",   "unknown"),
             ("GET",     "/api/v1/routes/chat/traffic/", "unknown"),
-            ("GET",     "/api/v1/rollouts",             "unknown"),
+            ("GET",     "/api/v1/rollouts",             "list"),
+            ("GET",     "/api/v1/rollouts/7f3a",        "7f3a"),
+            ("GET",     "/api/v1/rollouts/a/history",   "a"),
+            ("POST",    "/api/v1/rollouts/a/skip-step", "a"),
+            ("POST",    "/api/v1/rollouts/a/skipstep",  "unknown"),
+            ("PUT",     "/api/v1/rollouts/a/gates/g",   "a, g"),
+            ("POST",    "/api/v1/rollouts/a/gates/g",   "allow PUT"),
+            ("PUT",     "/api/v1/rollouts/a/gates/",    "unknown"),
+            ("PUT",     "/api/v1/rollouts/a/gates/g/h", "unknown"),
+            ("PUT",     "/api/v1/rollouts//gates/g",    "unknown"),
             ("GET",     "/api/v1/usage",                "unknown"),
         ];
         for (method, path, expected) in table {
             let found = match find(method, path) {
                 Found::Unknown => "unknown".to_owned(),
                 Found::OtherMethods(allow) => format!("allow {allow}"),
-                Found::Endpoint { name: "", .. } => "list".to_owned(),
-                Found::Endpoint { name, .. } => name.to_owned(),
+                Found::Endpoint { names: ["", _], .. } => "list".to_owned(),
+                Found::Endpoint { names: [name, ""], .. } => name.to_owned(),
+                Found::Endpoint { names, .. } => names.join(", "),
             };
             assert_eq!(found, expected, "{method} {path}");
         }
@@ -247,6 +304,8 @@ mod tests {
                 (_, path) if path.starts_with("/api/v1/tokens") => Role::Admin,
                 (Get, _) => Role::Viewer,
                 (Put, "/api/v1/routes/{name}/traffic") => Role::Operator,
+                (Post, "/api/v1/routes/{name}/rollouts") => Role::Operator,
+                (_, path) if path.starts_with("/api/v1/rollouts/") => Role::Operator,
                 _ => Role::Admin,
             };
             assert_eq!(right.least_role(), expected, "{method:?} {path}");

@@ -21,6 +21,7 @@ mod precondition;
 mod probe;
 mod problem;
 mod query;
+mod rollouts;
 mod routers;
 mod server;
 mod watch;

@@ -13,6 +13,7 @@ use actix_web::{
     },
 };
 use serde::Serialize;
+use serde_json::{Map, Value as Json, json};
 use serin_proto::{Fault, unit::Revision};
 
 use super::precondition::etag;
@@ -30,7 +31,7 @@ pub(crate) type Row = (&'static str, u16, &'static str);
 
 /// Every code the API knows.
 #[rustfmt::skip]
-pub(crate) static CODES: [Row; 24] = [
+pub(crate) static CODES: [Row; 28] = [
     ("invalid_request",        400, "The request cannot be read"),
     ("unauthenticated",        401, "A valid token is needed"),
     ("forbidden",              403, "The token's role does not allow this"),
@@ -38,8 +39,11 @@ pub(crate) static CODES: [Row; 24] = [
     ("unknown_path",           404, "There is no such URL"),
     ("method_not_allowed",     405, "The URL has other methods"),
     ("request_timeout",        408, "The body did not arrive in time"),
+    ("candidate_is_stable",    409, "The candidate serves as a stable target"),
     ("conflict",               409, "Others change the same things"),
     ("in_use",                 409, "Something else needs it"),
+    ("rollout_active",         409, "A running rollout owns this"),
+    ("stale_seq",              409, "The rollout went on meanwhile"),
     ("unreadable_document",    409, "What is stored is no document"),
     ("compacted",              410, "The history is not kept that far back"),
     ("stale",                  412, "The precondition does not hold"),
@@ -47,6 +51,7 @@ pub(crate) static CODES: [Row; 24] = [
     ("request_too_large",      413, "The request is too large"),
     ("unsupported_media_type", 415, "A body of this type is not taken"),
     ("idempotency_key_reused", 422, "The Idempotency-Key was used for another request"),
+    ("illegal_verb",           422, "The rollout's phase does not allow this"),
     ("invalid_document",       422, "The documents would be invalid"),
     ("precondition_required",  428, "A precondition is needed"),
     ("too_many_attempts",      429, "Too many wrong tokens"),
@@ -69,6 +74,8 @@ pub(crate) struct Problem {
     /// What the thing asked for has now.
     current: Option<Revision>,
     retry_after: Option<Duration>,
+    /// What programs need besides to go on.
+    more: Box<Map<String, Json>>,
 }
 
 #[derive(Serialize)]
@@ -82,6 +89,8 @@ struct Body<'a> {
     request_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<u64>,
+    #[serde(flatten)]
+    more: &'a Map<String, Json>,
     errors: Vec<Item<'a>>,
 }
 
@@ -108,6 +117,7 @@ impl Problem {
             allow: None,
             current: None,
             retry_after: None,
+            more: Box::default(),
         }
     }
 
@@ -148,6 +158,7 @@ impl Problem {
             code,
             request_id,
             revision: self.current.map(|revision| revision.0),
+            more: &self.more,
             errors: self.errors.iter().map(Item::from).collect(),
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -180,9 +191,23 @@ impl From<Refusal> for Problem {
             errors: refusal.faults().to_vec(),
             current: refusal.current(),
             retry_after,
+            more: Box::new(more(&refusal)),
             ..Self::new(refusal.code(), refusal.to_string())
         }
     }
+}
+
+/// What a rollout's refusal tells besides: where it stands, and which verbs may be used.
+fn more(refusal: &Refusal) -> Map<String, Json> {
+    let told = match refusal {
+        Refusal::StaleSeq { state, seq } => json!({ "state": state, "seq": seq.to_string() }),
+        Refusal::Illegal { legal, .. } => json!({ "legal": legal }),
+        Refusal::RolloutActive {
+            rollout_id, legal, ..
+        } => json!({ "rolloutId": rollout_id, "legal": legal }),
+        _ => return Map::new(),
+    };
+    told.as_object().cloned().unwrap_or_default()
 }
 
 impl<'a> From<&'a Fault> for Item<'a> {
@@ -226,6 +251,21 @@ mod tests {
             },
             Refusal::Conflict,
             Refusal::Compacted,
+            Refusal::StaleSeq {
+                state: Json::Null,
+                seq: 7,
+            },
+            Refusal::Illegal {
+                verb: "resume",
+                why: String::new(),
+                legal: Vec::new(),
+            },
+            Refusal::RolloutActive {
+                rollout_id: String::new(),
+                why: String::new(),
+                legal: Vec::new(),
+            },
+            Refusal::CandidateIsStable(String::new()),
             Refusal::Stale { current: None },
             Refusal::TooLarge(String::new()),
             Refusal::Invalid(Vec::new()),
@@ -245,6 +285,39 @@ mod tests {
             let (code, status, _) = *row(refusal.code());
             assert_eq!((code, status), (refusal.code(), refusal.status()));
         }
+    }
+
+    #[tokio::test]
+    async fn who_asks_a_rollout_too_late_or_for_the_wrong_is_told_how_to_go_on() {
+        let body = async |refusal: Refusal| -> Json {
+            let response = Problem::from(refusal).response("r1");
+            let bytes = actix_web::body::to_bytes(response.into_body()).await;
+            serde_json::from_slice(&bytes.unwrap()).unwrap()
+        };
+        let stale = Refusal::StaleSeq {
+            state: json!({ "phase": "Baking" }),
+            seq: 18,
+        };
+        let stale = body(stale).await;
+        assert_eq!(
+            (&stale["code"], &stale["status"]),
+            (&json!("stale_seq"), &json!(409))
+        );
+        assert_eq!(
+            (&stale["state"]["phase"], &stale["seq"]),
+            (&json!("Baking"), &json!("18"))
+        );
+        let illegal = Refusal::Illegal {
+            verb: "resume",
+            why: "it is not paused".to_owned(),
+            legal: vec!["pause", "abort"],
+        };
+        let illegal = body(illegal).await;
+        assert_eq!(
+            (&illegal["code"], &illegal["status"]),
+            (&json!("illegal_verb"), &json!(422))
+        );
+        assert_eq!(illegal["legal"], json!(["pause", "abort"]));
     }
 
     #[test]

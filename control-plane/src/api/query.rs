@@ -41,6 +41,18 @@ pub(crate) struct List {
     pub(crate) page_token: Option<String>,
 }
 
+/// Of the rollouts.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub(crate) struct Rollouts {
+    pub(crate) limit: Option<usize>,
+    pub(crate) page_token: Option<String>,
+    /// Those that stand in this phase alone: `Progressing`.
+    pub(crate) phase: Option<String>,
+    /// Those of this route alone.
+    pub(crate) route: Option<String>,
+}
+
 /// Of the audit.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]

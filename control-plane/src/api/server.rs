@@ -26,7 +26,7 @@ use super::{
     endpoint::{Action, BASE, Endpoint, Found, find},
     openapi, probe,
     problem::Problem,
-    query, routers, watch,
+    query, rollouts, routers, watch,
 };
 use crate::{change::Refusal, clock, plane::Plane};
 
@@ -158,10 +158,10 @@ async fn call(
         Ok(actor) => actor,
         Err(denied) => return refused(Refusal::from(denied).into()),
     };
-    let (endpoint, name) = match found {
+    let (endpoint, names) = match found {
         Found::Unknown => return refused(Problem::unknown_path()),
         Found::OtherMethods(allow) => return refused(Problem::other_methods(allow)),
-        Found::Endpoint { endpoint, name } => (endpoint, name.to_owned()),
+        Found::Endpoint { endpoint, names } => (endpoint, names.map(str::to_owned)),
     };
     if let Err(refusal) = plane.require(&actor, endpoint.right) {
         return refused(refusal.into());
@@ -171,7 +171,7 @@ async fn call(
         readers: Arc::clone(&shared.readers),
         actor,
         head,
-        name,
+        names,
         request_id,
     };
     let result = act(&call, endpoint, payload).await;
@@ -197,6 +197,13 @@ async fn act(call: &Call, endpoint: &Endpoint, payload: Payload) -> Result<HttpR
         Action::Remove(noun) => documents::remove(call, noun).await,
         Action::ReadTraffic => documents::read_traffic(call).await,
         Action::WriteTraffic => documents::write_traffic(call, payload).await,
+        Action::StartRollout => rollouts::start(call, payload).await,
+        Action::Rollouts => rollouts::list(call).await,
+        Action::Rollout => rollouts::read(call).await,
+        Action::RolloutHistory => rollouts::history(call).await,
+        Action::RolloutAnalysis => rollouts::analysis(call).await,
+        Action::AskRollout(ask) => rollouts::ask(call, ask, payload).await,
+        Action::SetGate => rollouts::set_gate(call, payload).await,
         Action::Apply => bulk::apply(call, payload).await,
         Action::Adopt => bulk::adopt(call, payload).await,
         Action::Routers => routers::list(call).await,

@@ -13,7 +13,9 @@ fn settings() -> Settings {
         grpc_listen: any,
         tokens: Vec::new(),
         allowed_networks: serin_proto::address::Networks::default(),
+        metrics_source: crate::settings::MetricsSource::None,
         id: "test".to_owned(),
+        flagger_aliases: false,
         version: "0",
         commit: "none",
     }

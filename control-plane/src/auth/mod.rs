@@ -33,6 +33,8 @@ pub(crate) enum Via {
     Grpc,
     /// The file of `serin up`, and what else the process does for who started it.
     File,
+    /// Nobody asked: the leader's own steps of a rollout.
+    Auto,
 }
 
 impl fmt::Display for Via {
@@ -41,6 +43,7 @@ impl fmt::Display for Via {
             Self::Rest => "rest",
             Self::Grpc => "grpc",
             Self::File => "file",
+            Self::Auto => "auto",
         })
     }
 }

@@ -11,6 +11,8 @@ pub(crate) enum Right {
     ReadDigests,
     ReadTokens,
     MoveTraffic,
+    /// To start rollouts, and every verb of theirs.
+    RunRollouts,
     WriteDocuments,
     WriteTokens,
     /// To have routers follow another store.
@@ -19,11 +21,12 @@ pub(crate) enum Right {
 
 impl Right {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Read,
         Self::ReadDigests,
         Self::ReadTokens,
         Self::MoveTraffic,
+        Self::RunRollouts,
         Self::WriteDocuments,
         Self::WriteTokens,
         Self::Adopt,
@@ -33,7 +36,7 @@ impl Right {
     pub(crate) fn least_role(self) -> Role {
         match self {
             Self::Read => Role::Viewer,
-            Self::MoveTraffic => Role::Operator,
+            Self::MoveTraffic | Self::RunRollouts => Role::Operator,
             Self::ReadDigests
             | Self::ReadTokens
             | Self::WriteDocuments
@@ -54,7 +57,8 @@ mod tests {
             Right::ALL.into_iter().filter(has).collect()
         };
         assert_eq!(rights(Role::Viewer), [Right::Read]);
-        assert_eq!(rights(Role::Operator), [Right::Read, Right::MoveTraffic]);
+        let operators = [Right::Read, Right::MoveTraffic, Right::RunRollouts];
+        assert_eq!(rights(Role::Operator), operators);
         assert_eq!(rights(Role::Admin), Right::ALL);
     }
 }

@@ -134,3 +134,72 @@ async fn the_leader_sweeps_as_soon_as_it_leads_and_nobody_else_does() {
         .expect("it ends")
         .unwrap();
 }
+
+/// A route's state, and records of one rollout after the other, so many of each.
+async fn rollouts(store: &MemoryStore, route: &str, state: Option<&str>, ids: &[(&str, u64)]) {
+    let mut seq = 0;
+    let mut all = Vec::new();
+    for (id, count) in ids {
+        for _ in 0..*count {
+            seq += 1;
+            let route = route.to_owned();
+            let key = Key::from(&StoreKey::RolloutRecord { route, seq });
+            all.push((key, format!(r#"{{"rolloutId":"{id}","after":{{}}}}"#)));
+        }
+    }
+    if let Some(state) = state {
+        let key = Key::from(&StoreKey::RolloutState(route.to_owned()));
+        all.push((key, state.to_owned()));
+    }
+    put(store, all).await;
+}
+
+#[tokio::test]
+async fn old_steps_go_but_for_those_of_the_rollout_that_runs_and_of_the_last_that_ended() {
+    let running = r#"{"rolloutId":"c","phase":"Baking","sub":"Analysing"}"#;
+    let ended = r#"{"rolloutId":"c","phase":"Failed"}"#;
+    // State, records by rollout, the oldest first, and what stays of them.
+    let table = [
+        (
+            Some(running),
+            [("a", 50), ("b", 150), ("c", 100)],
+            (0, 150, 100),
+        ),
+        (
+            Some(ended),
+            [("a", 50), ("b", 150), ("c", 100)],
+            (0, 100, 100),
+        ),
+        (Some(ended), [("a", 50), ("b", 10), ("c", 300)], (0, 0, 300)),
+        (None, [("a", 50), ("b", 10), ("c", 300)], (0, 0, 300)),
+        (
+            Some(running),
+            [("a", 150), ("b", 20), ("c", 29)],
+            (150, 20, 29),
+        ),
+    ];
+    for (state, records, (a, b, c)) in table {
+        let store = MemoryStore::new();
+        let (fence, _lease) = won(&store).await;
+        for route in ["chat", "other"] {
+            rollouts(&store, route, state, &records).await;
+        }
+        sweep(&*store, fence, NOW).await.unwrap();
+        let listing = store.list(Scope::Rollouts, Page::whole()).await.unwrap();
+        for route in ["chat", "other"] {
+            let count = |id: &str| {
+                let text = format!(r#"{{"rolloutId":"{id}","after"#);
+                let of = |entry: &&serin_store::Entry| {
+                    entry.value.starts_with(text.as_bytes())
+                        && entry
+                            .key
+                            .as_str()
+                            .starts_with(&format!("rollouts/{route}/"))
+                };
+                listing.entries.iter().filter(of).count()
+            };
+            let kept = (count("a"), count("b"), count("c"));
+            assert_eq!(kept, (a, b, c), "{state:?} {records:?}");
+        }
+    }
+}

@@ -27,6 +27,18 @@ pub(crate) enum Verb {
     Traffic,
     Apply,
     Adopt,
+    Start,
+    Pause,
+    Resume,
+    Promote,
+    Abort,
+    Undo,
+    Retry,
+    #[serde(rename = "skip-step")]
+    SkipStep,
+    Gate,
+    /// A rollout went on by itself.
+    Step,
 }
 
 impl Verb {
@@ -37,6 +49,16 @@ impl Verb {
             Self::Traffic => "traffic",
             Self::Apply => "apply",
             Self::Adopt => "adopt",
+            Self::Start => "start",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Promote => "promote",
+            Self::Abort => "abort",
+            Self::Undo => "undo",
+            Self::Retry => "retry",
+            Self::SkipStep => "skip-step",
+            Self::Gate => "gate",
+            Self::Step => "step",
         }
     }
 }
@@ -44,7 +66,7 @@ impl Verb {
 /// One key, or many that were changed together.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-pub(super) enum Differences {
+pub(crate) enum Differences {
     One(Difference),
     Many { changes: Vec<Difference> },
 }
@@ -67,7 +89,7 @@ struct Record<'a> {
 ///
 /// # Errors
 /// [`Refusal::TooLarge`] over [`RECORD_BYTES_MAX`].
-pub(super) fn record(
+pub(crate) fn record(
     (id, at): (&str, OffsetDateTime),
     actor: &Actor,
     asked: &Asked,

@@ -123,7 +123,9 @@ impl Told {
             Differences::One(one) => (kind(&one.key), one.key.clone()),
             Differences::Many { changes } => {
                 let keys: Vec<&str> = changes.iter().map(|one| one.key.as_str()).collect();
-                ("documents", keys.join(" "))
+                let is_rollout = keys.first().is_some_and(|key| key.starts_with("rollouts/"));
+                let kind = if is_rollout { "rollouts" } else { "documents" };
+                (kind, keys.join(" "))
             }
         };
         Self {

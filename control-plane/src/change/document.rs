@@ -9,8 +9,9 @@ use serin_proto::{
     fault::Pointer,
     key::{DocumentKey, Kind},
     unit::Revision,
+    v1,
 };
-use serin_store::{Compare, Entry, Key, Op};
+use serin_store::{Compare, Entry, Key, Op, Scope};
 
 use super::{
     Asked, Body, Changed, Difference, Refusal,
@@ -20,10 +21,12 @@ use super::{
     judging::{self, Freshness, judge, readable},
     live,
     precondition::{self, Intent},
+    running::{self, Moved},
 };
 use crate::{
     auth::{Actor, Right},
     plane::Plane,
+    rollout::commit::{Current, state_key},
 };
 
 /// Writes a document under the name of its URL.
@@ -45,6 +48,7 @@ pub(crate) async fn put(
         let deed = Put {
             key,
             document,
+            actor: &actor,
             asked: &asked,
         };
         carry_out(&plane, &actor, &asked, &deed).await
@@ -92,6 +96,7 @@ fn read(key: &DocumentKey, body: Body<Document>) -> Result<Document, Refusal> {
 struct Put<'a> {
     key: DocumentKey,
     document: Document,
+    actor: &'a Actor,
     asked: &'a Asked,
 }
 
@@ -109,6 +114,9 @@ impl Deed for Put<'_> {
             .and_then(|entry| readable(self.key.kind, &entry.value));
         let document =
             completed(self.document.clone(), before.as_ref()).map_err(Refusal::Invalid)?;
+        let (document, moved) = self
+            .beside_rollout(plane, id, document, before.as_ref())
+            .await?;
         let stored = judging::stored_form(&document)?;
 
         let proposed = [Proposed {
@@ -116,8 +124,16 @@ impl Deed for Put<'_> {
             document: Some(document.clone()),
         }];
         let freshness = freshness(self.asked, as_of);
-        let guards = |seen: guard::Seen<'_>| guard::of_put(&document, before.as_ref(), seen);
-        let verdict = judge(plane, &proposed, freshness, guards).await?;
+        let looked = |seen: guard::Seen<'_>| {
+            let refused = match (&document, &before) {
+                (Document::Provider(document), Some(Document::Provider(before))) => {
+                    running::check_provider(before, document, seen.admission)
+                }
+                _ => Ok(()),
+            };
+            refused.map(|()| guard::of_put(&document, before.as_ref(), seen))
+        };
+        let verdict = judge(plane, &proposed, freshness, looked).await?;
         if !verdict.judgement.faults.is_empty() {
             return Err(Refusal::Invalid(judging::faults(verdict.judgement.faults)));
         }
@@ -143,15 +159,49 @@ impl Deed for Put<'_> {
             answer,
             Written {
                 own: own(&at, entry.as_ref()),
-                guards: verdict.looked,
+                guards: verdict.looked?,
                 op: Op::Put(at, stored.into(), None),
                 verb: Verb::Put,
+                moved,
             },
         ))
     }
 
     fn done(answer: Changed, revision: Revision) -> Changed {
         Changed { revision, ..answer }
+    }
+}
+
+impl Put<'_> {
+    /// A route as the rollout that runs on it has it written, and what that means to the rollout.
+    async fn beside_rollout(
+        &self,
+        plane: &Plane,
+        id: &str,
+        document: Document,
+        before: Option<&Document>,
+    ) -> Result<(Document, Beside), Refusal> {
+        let (Document::Route(after), Some(Document::Route(before))) = (&document, before) else {
+            return Ok((document, Beside::default()));
+        };
+        let current = Current::read(&*plane.store, &self.key.name).await?;
+        running::check_route(before, after, &current)?;
+        let mut beside = Beside::default();
+        if current.state.is_some() {
+            let key = state_key(&self.key.name);
+            let guard = Compare::ModRevision(key, current.state_revision);
+            beside.guards.push(guard);
+        }
+        let wanted = after.traffic.clone().unwrap_or_default();
+        let by = (self.actor, self.asked, id);
+        let Some(moved) = running::moved(&current, &wanted, by)? else {
+            return Ok((document, beside));
+        };
+        let route = v1::Route {
+            traffic: Some(moved.traffic.clone()),
+            ..after.clone()
+        };
+        Ok((Document::Route(route), Beside::of(moved)))
     }
 }
 
@@ -173,6 +223,17 @@ impl Deed for Delete<'_> {
             key: self.key.clone(),
             document: None,
         }];
+        let moved = match self.key.kind {
+            Kind::Route => {
+                let (guards, ops) = running::deleted(plane, &self.key.name).await?;
+                Beside {
+                    guards,
+                    ops,
+                    changes: Vec::new(),
+                }
+            }
+            _ => Beside::default(),
+        };
         let guards = |seen: guard::Seen<'_>| guard::of_delete(self.key.kind, seen);
         let verdict = judge(plane, &proposed, freshness(self.asked, as_of), guards).await?;
         if !verdict.judgement.faults.is_empty() {
@@ -202,6 +263,7 @@ impl Deed for Delete<'_> {
                 guards: verdict.looked,
                 op: Op::Delete(at),
                 verb: Verb::Delete,
+                moved,
             },
         ))
     }
@@ -217,6 +279,32 @@ pub(super) struct Written {
     pub(super) guards: Vec<Compare>,
     pub(super) op: Op,
     pub(super) verb: Verb,
+    pub(super) moved: Beside,
+}
+
+/// What is written of a route's rollout in the same breath.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    pub(super) guards: Vec<Compare>,
+    pub(super) ops: Vec<Op>,
+    /// For the audit.
+    pub(super) changes: Vec<Difference>,
+}
+
+impl Beside {
+    /// The steps of a rollout, but for the route, which is written with them.
+    pub(super) fn of(moved: Moved) -> Self {
+        let is_document = |key: &Key| key.document().is_some();
+        let mut prepared = moved.prepared;
+        prepared.ops.retain(|op| !is_document(op.key()));
+        let is_step = |one: &Difference| one.key.starts_with(Scope::Rollouts.prefix());
+        prepared.changes.retain(is_step);
+        Self {
+            guards: prepared.compares,
+            ops: prepared.ops,
+            changes: prepared.changes,
+        }
+    }
 }
 
 /// The change of one key as it is to be written, or answered if it is a dry run.
@@ -231,11 +319,21 @@ pub(super) fn judged(
     }
     let mut guards = vec![written.own];
     guards.extend(written.guards);
+    guards.extend(written.moved.guards);
+    let mut ops = vec![written.op];
+    ops.extend(written.moved.ops);
+    let mut changes = written.moved.changes;
+    let differences = if changes.is_empty() {
+        Differences::One(answer.difference.clone())
+    } else {
+        changes.push(answer.difference.clone());
+        Differences::Many { changes }
+    };
     Judged::Write(Box::new(Write {
         guards,
-        ops: vec![written.op],
+        ops,
         verb: written.verb,
-        differences: Differences::One(answer.difference.clone()),
+        differences,
         answer: Changed {
             audit: Some(id.to_owned()),
             ..answer

@@ -15,6 +15,8 @@ use serin_proto::{
 };
 use serin_store::{Compare, Key, Range, Scope};
 
+use super::running::is_same_definition;
+
 /// Documents, and the revision at which they were seen.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen<'a> {
@@ -58,6 +60,12 @@ pub(super) fn of_put(
                 guards.push(seen.none_newer(Kind::Key));
             }
         }
+        // A rollout that began meanwhile compares what it was.
+        (Document::Provider(after), Some(Document::Provider(before)))
+            if !is_same_definition(before, after) =>
+        {
+            guards.push(seen.none_newer(Kind::Route));
+        }
         (Document::Provider(_) | Document::Tier(_), _) => {}
     }
     guards
@@ -68,7 +76,7 @@ pub(super) fn of_delete(kind: Kind, seen: Seen<'_>) -> Vec<Compare> {
     match kind {
         Kind::Provider => vec![seen.none_newer(Kind::Route)],
         Kind::Tier => vec![seen.none_newer(Kind::Key)],
-        // A route's rollout will be guarded here.
+        // A route's rollout is guarded by its state (`running.rs`).
         Kind::Route | Kind::Key => Vec::new(),
     }
 }

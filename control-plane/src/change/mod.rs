@@ -13,7 +13,7 @@
 mod adopt;
 mod apply;
 mod asked;
-mod audit;
+pub(crate) mod audit;
 mod commit;
 mod document;
 mod guard;
@@ -23,6 +23,8 @@ mod live;
 mod plan;
 mod precondition;
 mod refusal;
+pub(crate) mod rollout;
+mod running;
 mod settle;
 mod token;
 mod traffic;

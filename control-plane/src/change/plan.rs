@@ -13,7 +13,7 @@ use super::{
     Applied, Difference, KeptTraffic, Refusal, audit, guard,
     guard::Seen,
     judging::{readable, stored_form},
-    live,
+    live, running,
 };
 
 /// By what a file is judged besides the documents that are there.
@@ -50,6 +50,9 @@ pub(super) fn plan(
     seen: Seen<'_>,
 ) -> Result<Plan, Refusal> {
     let merged = merged(documents, judge, seen)?;
+    merged
+        .iter()
+        .try_for_each(|one| beside_rollouts(one, seen))?;
     let warnings = judged(&merged, judge, seen)?;
     let mut plan = Plan {
         guards: Vec::new(),
@@ -83,6 +86,19 @@ pub(super) fn plan(
     plan.guards
         .extend(guard::of_apply(documents, &written, seen));
     Ok(plan)
+}
+
+/// What a running rollout refuses of a file. Its own traffic stays where it stands in the route.
+fn beside_rollouts(one: &Merged<'_>, seen: Seen<'_>) -> Result<(), Refusal> {
+    match (&one.before, &one.document) {
+        (Some(Document::Route(before)), Document::Route(after)) => {
+            running::check_applied(before, after)
+        }
+        (Some(Document::Provider(before)), Document::Provider(after)) => {
+            running::check_provider(before, after, seen.admission)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn merged<'a>(

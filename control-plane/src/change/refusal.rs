@@ -3,6 +3,7 @@
 //! REST and gRPC translate from here; what is told to people is `Display`. Two classes tell how to
 //! go on: [`Class::Caller`] means that the same request will be refused again.
 
+use serde_json::Value as Json;
 use serin_proto::{Fault, unit::Revision};
 use serin_store::Error as StoreError;
 
@@ -33,6 +34,25 @@ pub enum Refusal {
     /// The history that was asked for is gone: list, then watch from there.
     #[error("changes after that revision are not kept any more: list again")]
     Compacted,
+    /// The rollout went on since the caller looked: `state` is where it stands, `seq` its number.
+    #[error("the rollout went on meanwhile: it is at seq {seq} now")]
+    StaleSeq { state: Json, seq: u64 },
+    /// A verb that the rollout's phase does not allow.
+    #[error("{verb} is not possible now: {why}{}", choices(.legal))]
+    Illegal {
+        verb: &'static str,
+        why: String,
+        legal: Vec<&'static str>,
+    },
+    /// What was asked for is a running rollout's to change.
+    #[error("rollout {rollout_id} is active: {why}{}", choices(.legal))]
+    RolloutActive {
+        rollout_id: String,
+        why: String,
+        legal: Vec<&'static str>,
+    },
+    #[error("{0} serves as a stable target of the route already: a rollout has nothing to move")]
+    CandidateIsStable(String),
     /// `current`: the revision it has now; `None`: it is absent.
     #[error("{}", match .current { Some(revision) => format!("it was changed meanwhile: its revision is {revision}"), None => "it does not exist".to_owned() })]
     Stale { current: Option<Revision> },
@@ -72,6 +92,10 @@ impl Refusal {
             Self::Conflict => "conflict",
             Self::Compacted => "compacted",
             Self::Stale { .. } => "stale",
+            Self::StaleSeq { .. } => "stale_seq",
+            Self::Illegal { .. } => "illegal_verb",
+            Self::RolloutActive { .. } => "rollout_active",
+            Self::CandidateIsStable(_) => "candidate_is_stable",
             Self::TooLarge(_) => "document_too_large",
             Self::Invalid(_) => "invalid_document",
             Self::KeyReused => "idempotency_key_reused",
@@ -93,11 +117,16 @@ impl Refusal {
             Self::Denied(_) => 401,
             Self::Forbidden { .. } => 403,
             Self::NotFound(_) => 404,
-            Self::InUse(_) | Self::Unreadable { .. } | Self::Conflict => 409,
+            Self::InUse(_)
+            | Self::Unreadable { .. }
+            | Self::Conflict
+            | Self::StaleSeq { .. }
+            | Self::RolloutActive { .. }
+            | Self::CandidateIsStable(_) => 409,
             Self::Compacted => 410,
             Self::Stale { .. } => 412,
             Self::TooLarge(_) => 413,
-            Self::Invalid(_) | Self::KeyReused => 422,
+            Self::Invalid(_) | Self::KeyReused | Self::Illegal { .. } => 422,
             Self::PreconditionRequired { .. } | Self::UnconditionalDelete => 428,
             Self::Internal(_) => 500,
             Self::StoreUnavailable(_) => 503,
@@ -149,6 +178,13 @@ impl From<Denied> for Refusal {
             _ => Self::Denied(denied),
         }
     }
+}
+
+fn choices(legal: &[&str]) -> String {
+    if legal.is_empty() {
+        return String::new();
+    }
+    format!(" (possible now: {})", legal.join(", "))
 }
 
 fn first(faults: &[Fault]) -> String {

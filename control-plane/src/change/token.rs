@@ -11,7 +11,7 @@ use super::{
     Asked, Body, Changed, Difference, Refusal,
     audit::{self, Verb},
     commit::{Deed, Judged, carry_out},
-    document::{Written, judged, own},
+    document::{Beside, Written, judged, own},
     invalid,
     precondition::{self, Intent},
 };
@@ -167,6 +167,7 @@ impl Deed for Change<'_> {
                 guards: Vec::new(),
                 op,
                 verb,
+                moved: Beside::default(),
             },
         ))
     }

@@ -18,14 +18,16 @@ use super::{
     Asked, Body, Changed, Difference, Refusal, audit,
     audit::Verb,
     commit::{Deed, Judged, carry_out},
-    document::{Written, document_key, freshness, judged, own},
+    document::{Beside, Written, document_key, freshness, judged, own},
     judging::{self, judge, readable},
     live,
     precondition::{self, Intent},
+    running,
 };
 use crate::{
     auth::{Actor, Right},
     plane::Plane,
+    rollout::commit::Current,
 };
 
 /// Where a route has its traffic.
@@ -57,6 +59,7 @@ pub(crate) async fn put_traffic(
         let deed = Move {
             route,
             traffic,
+            actor: &actor,
             asked: &asked,
         };
         carry_out(&plane, &actor, &asked, &deed).await
@@ -67,6 +70,7 @@ pub(crate) async fn put_traffic(
 struct Move<'a> {
     route: String,
     traffic: v1::Traffic,
+    actor: &'a Actor,
     asked: &'a Asked,
 }
 
@@ -95,6 +99,7 @@ impl Deed for Move<'_> {
         let live = before.traffic.as_ref();
         live::with_rollout(&mut traffic, live)
             .map_err(|why| Refusal::Invalid(vec![why.fault(&Pointer::root())]))?;
+        let (traffic, moved) = self.beside_rollout(plane, id, &before, traffic).await?;
         let route = Document::Route(v1::Route {
             traffic: Some(traffic.clone()),
             ..before.clone()
@@ -136,12 +141,34 @@ impl Deed for Move<'_> {
                 guards: Vec::new(),
                 op: Op::Put(at, stored.into(), None),
                 verb: Verb::Traffic,
+                moved,
             },
         ))
     }
 
     fn done(answer: Changed, revision: Revision) -> Changed {
         Changed { revision, ..answer }
+    }
+}
+
+impl Move<'_> {
+    /// The traffic as the rollout that runs on it has it, and what that means to the rollout.
+    async fn beside_rollout(
+        &self,
+        plane: &Plane,
+        id: &str,
+        before: &v1::Route,
+        traffic: v1::Traffic,
+    ) -> Result<(v1::Traffic, Beside), Refusal> {
+        if running::rollout_of(before).is_none() {
+            return Ok((traffic, Beside::default()));
+        }
+        let current = Current::read(&*plane.store, &self.route).await?;
+        let moved = running::moved(&current, &traffic, (self.actor, self.asked, id))?;
+        Ok(match moved {
+            Some(moved) => (moved.traffic.clone(), Beside::of(moved)),
+            None => (traffic, Beside::default()),
+        })
     }
 }
 

@@ -167,3 +167,60 @@ fn the_time_to_an_acknowledgement_is_counted_once_for_each_router() {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
 }
+
+#[test]
+fn a_router_has_a_routes_revision_unless_it_is_behind_holds_refuses_the_route_or_cannot_be_read() {
+    let refusing = |count, keys: &[&str]| {
+        let rejected = keys.iter().map(|key| RejectedDocument {
+            key: (*key).to_owned(),
+            ..RejectedDocument::default()
+        });
+        RouterReport {
+            rejected_count: count,
+            rejected: rejected.collect(),
+            ..report(9)
+        }
+    };
+    let holding = RouterReport {
+        hold: Some(Hold::Empty),
+        ..report(9)
+    };
+    // Its report, whether it serves revision 7 of `chat`, whether it knows the store.
+    let table = [
+        (report(7), 1, false),
+        (report(6), 0, false),
+        (holding, 0, true),
+        (refusing(1, &["config/routes/chat"]), 0, false),
+        (refusing(1, &["config/routes/other"]), 1, false),
+        (refusing(2, &["config/routes/other"]), 0, false),
+    ];
+    for (report, acked, store_changed) in table {
+        let fleet = fleet();
+        let value = serde_json::to_vec(&report).unwrap();
+        fleet.take(reset(vec![entry("a", value)]), clock::now());
+        let expected = FleetSeen {
+            live: 1,
+            acked,
+            store_changed,
+        };
+        assert_eq!(fleet.seen("chat", Revision(7)), expected, "{report:?}");
+    }
+    let fleet = fleet();
+    fleet.take(reset(vec![entry("a", "{")]), clock::now());
+    let seen = fleet.seen("chat", Revision(7));
+    assert_eq!(
+        (seen.live, seen.acked),
+        (1, 0),
+        "it is there and says nothing"
+    );
+}
+
+#[test]
+fn a_store_that_fell_back_is_another_one_until_it_is_adopted() {
+    let fleet = fleet();
+    assert!(!fleet.seen("chat", Revision(7)).store_changed);
+    fleet.store_regressed(true);
+    assert!(fleet.seen("chat", Revision(7)).store_changed);
+    fleet.store_regressed(false);
+    assert!(!fleet.seen("chat", Revision(7)).store_changed);
+}

@@ -149,7 +149,7 @@ fn difference(difference: Difference) -> v1::Difference {
     }
 }
 
-fn notice(notice: Notice) -> v1::Notice {
+pub(super) fn notice(notice: Notice) -> v1::Notice {
     v1::Notice {
         pointer: notice.pointer,
         code: notice.code,

@@ -78,6 +78,15 @@ pub(super) fn status(refusal: &Refusal, request_id: &str) -> Status {
     if let Some(revision) = refusal.current() {
         metadata.insert("revision".to_owned(), revision.to_string());
     }
+    match refusal {
+        Refusal::StaleSeq { seq, .. } => {
+            metadata.insert("seq".to_owned(), seq.to_string());
+        }
+        Refusal::Illegal { legal, .. } | Refusal::RolloutActive { legal, .. } => {
+            metadata.insert("legal".to_owned(), legal.join(","));
+        }
+        _ => {}
+    }
     let info = ErrorInfo {
         reason: word.to_owned(),
         domain: DOMAIN.to_owned(),
@@ -130,13 +139,15 @@ fn any(name: &str, message: &impl Message) -> Any {
 
 fn code(refusal: &Refusal) -> Code {
     match refusal.status() {
+        // The same message may be right later.
+        422 if matches!(refusal, Refusal::Illegal { .. }) => Code::FailedPrecondition,
         400 | 413 | 422 => Code::InvalidArgument,
         401 => Code::Unauthenticated,
         403 => Code::PermissionDenied,
         404 => Code::NotFound,
         // The client should read again and may then try again.
         412 => Code::Aborted,
-        409 if matches!(refusal, Refusal::Conflict) => Code::Aborted,
+        409 if matches!(refusal, Refusal::Conflict | Refusal::StaleSeq { .. }) => Code::Aborted,
         409 | 428 => Code::FailedPrecondition,
         410 => Code::OutOfRange,
         429 | 507 => Code::ResourceExhausted,

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   call    who asks, under which id; a refusal → a status      details   its faults
-//!   documents · tokens · apply · watch · operate                one file per kind of service
+//!   documents · rollouts · tokens · apply · watch · operate     one file per kind of service
 //!   answer  results → messages                                  incoming   connections
 //! ```
 //! It has a thread and a runtime of its own: no call waits behind a worker of the REST listener, and
@@ -17,6 +17,7 @@ mod details;
 mod documents;
 mod incoming;
 mod operate;
+mod rollouts;
 mod tokens;
 mod watch;
 
@@ -31,8 +32,9 @@ use crate::plane::Plane;
 use call::Door;
 use v1::{
     audit_server::AuditServer, documents_server::DocumentsServer, keys_server::KeysServer,
-    providers_server::ProvidersServer, routers_server::RoutersServer, routes_server::RoutesServer,
-    store_server::StoreServer, tiers_server::TiersServer, tokens_server::TokensServer,
+    providers_server::ProvidersServer, rollouts_server::RolloutsServer,
+    routers_server::RoutersServer, routes_server::RoutesServer, store_server::StoreServer,
+    tiers_server::TiersServer, tokens_server::TokensServer,
 };
 
 /// The services as generated from `serin/v1/service.proto`, and the messages that they alone use.
@@ -149,6 +151,7 @@ fn router(services: &Services) -> tonic::transport::server::Router {
         .add_service(service!(TiersServer))
         .add_service(service!(TokensServer))
         .add_service(service!(DocumentsServer))
+        .add_service(service!(RolloutsServer))
         .add_service(service!(RoutersServer))
         .add_service(service!(AuditServer))
         .add_service(service!(StoreServer))
@@ -164,6 +167,7 @@ async fn say(health: &HealthReporter, status: ServingStatus) {
         TiersServer::<Services>::NAME,
         TokensServer::<Services>::NAME,
         DocumentsServer::<Services>::NAME,
+        RolloutsServer::<Services>::NAME,
         RoutersServer::<Services>::NAME,
         AuditServer::<Services>::NAME,
         StoreServer::<Services>::NAME,

@@ -2,9 +2,12 @@
 //!
 //! Events are counted where they happen, by the methods of [`Metrics`]. What merely stands (who
 //! leads, how many documents, what routers serve) is asked for when somebody scrapes: [`scrape`].
+//! Of rollouts the leader tells: `rollouts/`.
 //! Labels come as `&'static str`: a word that a caller sent cannot become one.
 
 mod measured;
+mod questioned;
+mod rollouts;
 mod series;
 mod text;
 
@@ -19,6 +22,8 @@ use std::{
 use serin_proto::metric::control_plane::{ACK_DURATIONS, HTTP_DURATIONS, TXN_DURATIONS, TxnResult};
 
 pub(crate) use measured::Measured;
+pub(crate) use questioned::Questioned;
+use rollouts::Rollouts;
 use series::{Counts, Times};
 #[cfg(test)]
 use text::Facts;
@@ -38,6 +43,7 @@ pub(crate) struct Metrics {
     auth_failures: Counts<&'static str>,
     audit_entries: Counts<(&'static str, &'static str)>,
     watchers: AtomicU64,
+    rollouts: Rollouts,
 }
 
 impl Metrics {
@@ -56,6 +62,7 @@ impl Metrics {
             auth_failures: Counts::default(),
             audit_entries: Counts::default(),
             watchers: AtomicU64::new(0),
+            rollouts: Rollouts::default(),
         })
     }
 

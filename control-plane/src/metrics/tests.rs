@@ -11,10 +11,14 @@ use serin_proto::{
 use serin_store::{Compare, Entry, Error, Key, Outcome, Txn};
 
 use super::*;
-use crate::fleet::{Router, State};
+use crate::{
+    clock,
+    fleet::{Router, State},
+};
 
 pub(crate) fn facts() -> Facts {
     Facts {
+        now: clock::now(),
         leads: true,
         store_revision: 17,
         watch_up: false,
@@ -25,6 +29,7 @@ pub(crate) fn facts() -> Facts {
             (Kind::Tier, 0),
         ],
         routers: Vec::new(),
+        flagger_aliases: false,
     }
 }
 
@@ -67,6 +72,7 @@ fn every_family_of_the_contract_is_exposed_and_no_other() {
     metrics.grpc("serin.v1.Routes/Get", "OK");
     metrics.auth_failed("missing");
     metrics.audited("routes", "put");
+    rollouts::tests::tell_all(&metrics);
     let mut facts = facts();
     facts.routers.push(router("a", State::Live));
     let text = metrics.text(&facts);

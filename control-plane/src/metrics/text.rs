@@ -1,6 +1,6 @@
 //! The text of one scrape.
 
-use std::{borrow::Cow, sync::atomic::Ordering::Relaxed};
+use std::{borrow::Cow, sync::atomic::Ordering::Relaxed, time::Instant};
 
 use serin_proto::{
     exposition::{self, Family, Sample, Value},
@@ -26,6 +26,7 @@ use crate::{
 /// What stands at the moment of a scrape.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
+    pub(crate) now: Instant,
     pub(crate) leads: bool,
     /// Newest revision that was seen; 0: none.
     pub(crate) store_revision: u64,
@@ -33,26 +34,33 @@ pub(crate) struct Facts {
     pub(crate) watch_up: bool,
     pub(crate) documents: [(Kind, usize); 4],
     pub(crate) routers: Vec<Router>,
+    /// Rollouts are told in Flagger's words, too.
+    pub(crate) flagger_aliases: bool,
 }
 
 /// The text of one scrape of a control plane.
 pub(crate) fn scrape(plane: &Plane) -> String {
+    let now = clock::now();
     let facts = Facts {
+        now,
         leads: plane.leadership.borrow().leading.is_some(),
         store_revision: plane.view.revision().0,
         watch_up: plane.view.is_up(),
         documents: plane.view.counts(),
-        routers: plane.fleet.routers(clock::now()),
+        routers: plane.fleet.routers(now),
+        flagger_aliases: plane.settings.flagger_aliases,
     };
     plane.metrics.text(&facts)
 }
 
-type Series<'a> = (Vec<Cow<'a, str>>, Value<'a>);
+pub(super) type Series<'a> = (Vec<Cow<'a, str>>, Value<'a>);
 
 impl Metrics {
     /// The text of one scrape, to be served as `serin_proto::exposition::TEXT_CONTENT_TYPE`.
     pub(crate) fn text(&self, facts: &Facts) -> String {
         let mut families = self.standing(facts);
+        let (leads, as_flagger) = (facts.leads, facts.flagger_aliases);
+        families.extend(self.rollouts.families(leads, as_flagger, facts.now));
         families.extend(self.counted());
         let mut out = String::with_capacity(16 * 1024);
         exposition::text(&families, &mut out);
@@ -161,7 +169,7 @@ fn is(router: &Router, state: RouterState) -> bool {
     }
 }
 
-fn labelled<K>(
+pub(super) fn labelled<K>(
     values: Vec<(K, Value<'static>)>,
     labels: impl Fn(K) -> Vec<Cow<'static, str>>,
 ) -> Vec<Series<'static>> {
@@ -169,7 +177,7 @@ fn labelled<K>(
     series.collect()
 }
 
-fn family<'a>(of: &'static Metric, series: Vec<Series<'a>>) -> Family<'a> {
+pub(super) fn family<'a>(of: &'static Metric, series: Vec<Series<'a>>) -> Family<'a> {
     let samples = series.into_iter().map(|(labels, value)| {
         debug_assert_eq!(labels.len(), of.labels.len(), "labels of {}", of.name);
         Sample {

@@ -24,10 +24,12 @@ use tokio::{runtime::Handle, task::JoinHandle};
 pub(crate) use store::{News, Staged};
 
 use crate::{
+    analysis::reader::SampleReader,
     auth::{self, Actor, Via},
     change::{self, Asked, Body, Changed, Precondition, Refusal},
     clock,
     plane::Plane,
+    rollout,
     secret::Digest,
     settings::{Settings, SettingsToken},
     view,
@@ -53,16 +55,31 @@ impl Stage {
 
     /// A replica: on a store that others use too, which it has seen.
     pub(crate) async fn beside(memory: &Arc<MemoryStore>) -> Self {
+        Self::unheard(memory).hearing().await
+    }
+
+    /// As [`Self::beside`], with a source of samples for rollouts.
+    pub(crate) async fn judging(memory: &Arc<MemoryStore>, source: Arc<dyn SampleReader>) -> Self {
         let mut stage = Self::unheard(memory);
-        let plane = &stage.plane;
-        stage.tasks = vec![
+        let plane = Arc::get_mut(&mut stage.plane).unwrap();
+        plane.source = Some(source);
+        stage.hearing().await
+    }
+
+    async fn hearing(mut self) -> Self {
+        let plane = &self.plane;
+        let fleet = Arc::clone(&plane.fleet);
+        let store = Arc::clone(&plane.store);
+        self.tasks = vec![
             tokio::spawn(view::follow(Arc::clone(plane))),
             tokio::spawn(auth::follow(Arc::clone(plane))),
+            tokio::spawn(rollout::view::follow(Arc::clone(plane))),
+            tokio::spawn(fleet.run(store, plane.stopped())),
         ];
         plane.view.caught_up(Revision(0)).await.unwrap();
         plane.tokens.caught_up(Revision(0)).await;
         assert!(plane.is_ready(), "it was heard of the store in time");
-        stage
+        self
     }
 
     /// One that has heard nothing of its store, and never will.
@@ -203,7 +220,9 @@ fn settings() -> Settings {
             sha256: Digest::of(ADMIN_SECRET.as_bytes()),
         }],
         allowed_networks: serin_proto::address::Networks::default(),
+        metrics_source: crate::settings::MetricsSource::None,
         id: "test".to_owned(),
+        flagger_aliases: false,
         version: "0",
         commit: "none",
     }

@@ -194,6 +194,8 @@ impl View {
             match one {
                 News::Changed(revision) => fleet.changed(revision, now),
                 News::Listed(revision) => fleet.listed(revision, now),
+                News::Regressed => fleet.store_regressed(true),
+                News::Adopted => fleet.store_regressed(false),
             }
         }
         if before.is_up && !heard.is_up {
@@ -216,34 +218,45 @@ enum News {
     Changed(Revision),
     /// That of the newest document of a listing.
     Listed(Revision),
+    /// The store is behind what was seen of it.
+    Regressed,
+    /// Somebody said that this store is the right one.
+    Adopted,
 }
 
 impl State {
-    fn take(&mut self, event: Event, heard: &mut Heard) -> Option<News> {
+    fn take(&mut self, event: Event, heard: &mut Heard) -> Vec<News> {
         heard.is_up = !matches!(event, Event::Down(..));
         match event {
             Event::Reset(listing) => {
                 self.replace(&listing);
                 self.ring.restart(listing.revision);
+                let is_regressed = listing.revision < heard.revision;
                 heard.revision = listing.revision;
                 heard.listings += 1;
                 let documents = listing.entries.len();
                 tracing::info!(revision = %listing.revision, documents, "documents listed");
                 let newest = listing.entries.iter().map(|entry| entry.mod_revision).max();
-                Some(News::Listed(newest.unwrap_or_default()))
+                let mut news = vec![News::Listed(newest.unwrap_or_default())];
+                news.extend(is_regressed.then_some(News::Regressed));
+                news
             }
             Event::Changes { batch, revision } => {
+                let is_mark = |change: &Change| !is_documents(change.key().as_str());
+                let adopted = batch.iter().any(is_mark).then_some(News::Adopted);
                 batch.iter().for_each(|change| self.change(change));
                 self.ring.push(batch);
                 heard.revision = revision;
-                Some(News::Changed(revision))
+                let mut news = vec![News::Changed(revision)];
+                news.extend(adopted);
+                news
             }
             Event::Progress(revision) => {
                 heard.revision = heard.revision.max(revision);
-                None
+                Vec::new()
             }
             // `Refused` is said by files, which are no store.
-            Event::Down(..) | Event::Refused(_) => None,
+            Event::Down(..) | Event::Refused(_) => Vec::new(),
         }
     }
 

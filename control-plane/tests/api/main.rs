@@ -10,5 +10,6 @@ mod documents;
 mod openapi;
 mod refusals;
 mod roles;
+mod rollouts;
 mod traffic;
 mod watch;

@@ -27,12 +27,14 @@ fn endpoints(stage: &Stage) -> Vec<Endpoint> {
             let role = operation["x-serin-role"].as_str().map(str::parse);
             endpoints.push(Endpoint {
                 method: method.to_uppercase(),
-                path: path.replace("{name}", "chat"),
+                path: ["{name}", "{id}", "{gate}"]
+                    .into_iter()
+                    .fold(path.clone(), |path, place| path.replace(place, "chat")),
                 role: role.expect("every operation has a role").expect("a role"),
             });
         }
     }
-    assert_eq!(endpoints.len(), 28);
+    assert_eq!(endpoints.len(), 41);
     endpoints
 }
 

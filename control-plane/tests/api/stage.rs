@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use serin_control_plane::{Digest, Listeners, Settings, SettingsToken};
+use serin_control_plane::{Digest, Listeners, Settings, SettingsToken, settings::MetricsSource};
 use serin_proto::{address::Networks, token::Role};
 use serin_store::{Key, MemoryStore, Op, Outcome, Store as _, Txn};
 use tokio::sync::oneshot;
@@ -147,7 +147,12 @@ fn settings() -> Settings {
         grpc_listen: any_port,
         tokens: Role::ALL.map(token).to_vec(),
         allowed_networks: Networks::parse(&["127.0.0.0/8"]).expect("a network"),
+        // Nobody answers there: a rollout can begin, and goes no further.
+        metrics_source: MetricsSource::Prometheus {
+            url: "http://127.0.0.1:9".to_owned(),
+        },
         id: "test".to_owned(),
+        flagger_aliases: false,
         version: "0.0.0",
         commit: "none",
     }

@@ -4,6 +4,7 @@ mod changes;
 mod documents;
 mod operate;
 mod refusals;
+mod rollouts;
 mod services;
 mod stage;
 mod wait;

@@ -11,11 +11,12 @@ use tonic_reflection::pb::v1::{
 
 use crate::{stage::Stage, wait::soon};
 
-const SERVICES: [&str; 9] = [
+const SERVICES: [&str; 10] = [
     "serin.v1.Audit",
     "serin.v1.Documents",
     "serin.v1.Keys",
     "serin.v1.Providers",
+    "serin.v1.Rollouts",
     "serin.v1.Routers",
     "serin.v1.Routes",
     "serin.v1.Store",
@@ -61,6 +62,7 @@ async fn reflection_lists_every_service_and_tells_its_messages() {
     for symbol in [
         "serin.v1.Routes.SetTraffic",
         "serin.v1.Traffic",
+        "serin.v1.RolloutState",
         "serin.v1.Token",
     ] {
         let found = reflect(

@@ -13,6 +13,7 @@ use serin_control_plane::{
         ChangeOptions, ChangeResponse, PutProviderRequest, PutRouteRequest,
         providers_client::ProvidersClient, routes_client::RoutesClient,
     },
+    settings::MetricsSource,
 };
 use serin_proto::{address::Networks, token::Role, v1};
 use serin_store::MemoryStore;
@@ -144,7 +145,12 @@ fn settings() -> Settings {
         grpc_listen: any_port,
         tokens: Role::ALL.map(token).to_vec(),
         allowed_networks: Networks::parse(&["127.0.0.0/8"]).expect("a network"),
+        // Nobody answers there: a rollout can begin, and goes no further.
+        metrics_source: MetricsSource::Prometheus {
+            url: "http://127.0.0.1:9".to_owned(),
+        },
         id: "test".to_owned(),
+        flagger_aliases: false,
         version: "0.0.0",
         commit: "none",
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use serin_proto::key::Kind;
 
-use crate::api::endpoint::{Action, Noun};
+use crate::api::endpoint::{Action, Ask, Noun};
 
 /// SHA-256 of `test`.
 const DIGEST: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -15,15 +15,22 @@ pub(super) fn body(action: Action) -> Option<Json> {
         Action::WriteTraffic => Some(json!({
             "weights": { "gpt": 90, "mini": 10 }, "fallback": ["gpt"], "reason": "looks good",
         })),
+        Action::StartRollout => Some(plan()),
+        Action::AskRollout(Ask::Pause) => Some(json!({ "suspend": false, "reason": "looking" })),
+        Action::AskRollout(Ask::Promote) => Some(json!({ "full": false, "reason": "looks good" })),
+        Action::AskRollout(_) => Some(json!({ "reason": "as talked over" })),
+        Action::SetGate => Some(json!({ "open": true, "reason": "looks good" })),
         Action::Apply => Some(apply()),
         Action::Adopt => Some(json!({ "reason": "restored from Monday's backup" })),
         _ => None,
     }
 }
 
-/// A name for the path.
-pub(super) fn name(action: Action) -> &'static str {
+/// A name for a place in the path.
+pub(super) fn name(action: Action, place: &str) -> &'static str {
     match action {
+        _ if place == "id" => "7f3a09c2b1d4",
+        _ if place == "gate" => "go-on",
         Action::List(noun) | Action::Read(noun) | Action::Write(noun) | Action::Remove(noun) => {
             named(noun)
         }
@@ -61,6 +68,18 @@ fn written(noun: Noun) -> Json {
         Noun::Document(Kind::Tier) => json!({ "limits": { "requestsPerMinute": 30_000 } }),
         Noun::Token => json!({ "role": "viewer", "sha256": DIGEST }),
     }
+}
+
+fn plan() -> Json {
+    json!({
+        "candidate": "mini",
+        "steps": [
+            { "weight": 5, "minDuration": "300s", "gate": "go-on" },
+            { "weight": 25, "minDuration": "300s", "minSamples": 300, "certificate": true },
+        ],
+        "promotion": { "bake": "900s" },
+        "reason": "a smaller model",
+    })
 }
 
 fn apply() -> Json {

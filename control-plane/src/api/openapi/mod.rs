@@ -8,6 +8,7 @@ mod example;
 mod operation;
 mod parameter;
 mod response;
+mod rollout;
 mod schema;
 
 use std::sync::LazyLock;

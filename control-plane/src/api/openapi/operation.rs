@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{example, parameter, reference, response};
-use crate::api::endpoint::{Action, Endpoint, Noun};
+use crate::api::endpoint::{Action, Ask, Endpoint, Noun};
 
 /// The operation of a row.
 pub(super) fn of(endpoint: &Endpoint) -> Json {
@@ -57,6 +57,22 @@ fn named(action: Action) -> (String, String) {
             "putTraffic",
             "Replace all of a route's traffic: what is absent is none",
         ),
+        Action::StartRollout => own(
+            "startRollout",
+            "Start a rollout; another candidate takes the place of a running one",
+        ),
+        Action::Rollouts => own("listRollouts", "The newest rollout of each route"),
+        Action::Rollout => own("getRollout", "Where a rollout stands, or how it ended"),
+        Action::RolloutHistory => own(
+            "getRolloutHistory",
+            "The records of a rollout, oldest first: each has the hash of the one before",
+        ),
+        Action::RolloutAnalysis => own(
+            "getRolloutAnalysis",
+            "The evidence so far, metric by metric, and what is waited for",
+        ),
+        Action::AskRollout(ask) => asked(ask),
+        Action::SetGate => own("setGate", "Open or close a gate that the plan names"),
         Action::Apply => own(
             "apply",
             "Create or replace many documents, all or none; live traffic is kept",
@@ -72,6 +88,25 @@ fn named(action: Action) -> (String, String) {
     }
 }
 
+fn asked(ask: Ask) -> (String, String) {
+    let (id, summary) = match ask {
+        Ask::Pause => (
+            "pauseRollout",
+            "Hold the share; suspended, only hard guards act",
+        ),
+        Ask::Resume => ("resumeRollout", "Go on where it was paused"),
+        Ask::Promote => (
+            "promoteRollout",
+            "Pass once what it waits for; full: all steps",
+        ),
+        Ask::Abort => ("abortRollout", "Take the candidate's share back at once"),
+        Ask::Undo => ("undoRollout", "Take a promotion back"),
+        Ask::Retry => ("retryRollout", "Start the same plan again"),
+        Ask::SkipStep => ("skipRolloutStep", "Go to the next step by hand"),
+    };
+    (id.to_owned(), summary.to_owned())
+}
+
 /// The schema of the body, and the forms it may have.
 fn body(action: Action) -> Option<(String, &'static [&'static str])> {
     const JSON: &[&str] = &["application/json"];
@@ -80,6 +115,11 @@ fn body(action: Action) -> Option<(String, &'static [&'static str])> {
         Action::Write(Noun::Token) => Some(("TokenWrite".to_owned(), JSON)),
         Action::Write(noun) => Some((noun.schema().to_owned(), JSON)),
         Action::WriteTraffic => Some(("TrafficWrite".to_owned(), JSON)),
+        Action::StartRollout => Some(("RolloutStart".to_owned(), JSON)),
+        Action::AskRollout(Ask::Pause) => Some(("RolloutPause".to_owned(), JSON)),
+        Action::AskRollout(Ask::Promote) => Some(("RolloutPromote".to_owned(), JSON)),
+        Action::AskRollout(_) => Some(("RolloutVerb".to_owned(), JSON)),
+        Action::SetGate => Some(("RolloutGate".to_owned(), JSON)),
         Action::Apply => Some(("Apply".to_owned(), JSON_OR_YAML)),
         Action::Adopt => Some(("Adopt".to_owned(), JSON)),
         _ => None,
@@ -114,6 +154,15 @@ fn responses(action: Action) -> Map<String, Json> {
         Action::Remove(_) => (
             response::told("Changed"),
             vec![&WRITING, &CONDITIONAL, &[404, 422]],
+        ),
+        Action::StartRollout => (response::started(), vec![&WRITING, &WITH_BODY, &[404]]),
+        Action::Rollouts => (response::read("RolloutList"), vec![]),
+        Action::Rollout => (response::read("RolloutState"), vec![&[404, 409]]),
+        Action::RolloutHistory => (response::told("RolloutHistory"), vec![&[404, 409]]),
+        Action::RolloutAnalysis => (response::told("RolloutAnalysis"), vec![&[404, 409]]),
+        Action::AskRollout(_) | Action::SetGate => (
+            response::done("RolloutState"),
+            vec![&WRITING, &WITH_BODY, &[404]],
         ),
         Action::Apply => (response::done("Applied"), vec![&WRITING, &WITH_BODY]),
         Action::Adopt => (response::done("Adopted"), vec![&WRITING, &WITH_BODY]),

@@ -3,22 +3,33 @@
 use serde_json::{Value as Json, json};
 
 use super::example;
-use crate::api::{
-    endpoint::{Action, Endpoint},
-    query::{PAGE_DEFAULT, PAGE_MAX},
+use crate::{
+    api::{
+        endpoint::{Action, Endpoint},
+        query::{PAGE_DEFAULT, PAGE_MAX},
+    },
+    rollout::state::Phase,
 };
 
 /// The parameters of a row.
 pub(super) fn of(endpoint: &Endpoint) -> Vec<Json> {
     let mut parameters = Vec::new();
-    if endpoint.path.contains("{name}") {
-        parameters.push(name(example::name(endpoint.action)));
+    for place in ["name", "id", "gate"] {
+        if endpoint.path.contains(&format!("{{{place}}}")) {
+            parameters.push(name(place, example::name(endpoint.action, place)));
+        }
     }
     parameters.extend(match endpoint.action {
         Action::List(_) => [paging(), vec![if_none_match()]].concat(),
         Action::Read(_) | Action::ReadTraffic => vec![if_none_match()],
         Action::Write(_) | Action::WriteTraffic => vec![if_match(), create_only(), dry_run()],
         Action::Remove(_) => vec![if_match(), dry_run()],
+        Action::StartRollout => vec![dry_run(), idempotency_key()],
+        Action::Rollouts => [paging(), standing(), vec![if_none_match()]].concat(),
+        Action::Rollout => vec![if_none_match()],
+        Action::RolloutHistory => paging(),
+        Action::RolloutAnalysis => Vec::new(),
+        Action::AskRollout(_) | Action::SetGate => vec![idempotency_key()],
         Action::Apply => vec![dry_run(), traffic(), idempotency_key()],
         Action::Adopt => vec![dry_run(), idempotency_key()],
         Action::Routers => paging(),
@@ -29,9 +40,9 @@ pub(super) fn of(endpoint: &Endpoint) -> Vec<Json> {
     parameters
 }
 
-fn name(example: &str) -> Json {
+fn name(place: &str, example: &str) -> Json {
     json!({
-        "name": "name", "in": "path", "required": true,
+        "name": place, "in": "path", "required": true,
         "schema": { "type": "string", "pattern": NAME },
         "example": example,
     })
@@ -64,6 +75,16 @@ fn filters() -> Vec<Json> {
         ),
         query("actor", "Changes by the token of this name alone", text),
         if_none_match(),
+    ]
+}
+
+/// Which rollouts.
+fn standing() -> Vec<Json> {
+    let phase = json!({ "type": "string", "enum": Phase::WORDS });
+    let route = json!({ "type": "string", "pattern": NAME });
+    vec![
+        query("phase", "Those that stand in this phase alone", phase),
+        query("route", "Those of this route alone", route),
     ]
 }
 

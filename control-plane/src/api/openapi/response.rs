@@ -39,6 +39,23 @@ pub(super) fn written(schema: &str, creates: bool) -> Responses {
     responses
 }
 
+/// Of the start of a rollout: the new one, or the same one that runs already; in a dry run the plan.
+pub(super) fn started() -> Responses {
+    let optional = |mut of: Map<String, Json>, names: &[&str]| {
+        for name in names {
+            of[*name]["required"] = Json::Bool(false);
+        }
+        of
+    };
+    let both = || headers(&["ETag", "Warning"]);
+    let either = json!({ "anyOf": [reference("RolloutState"), reference("RolloutPlanned")] });
+    let about = "An identical one runs already; in a dry run what would be";
+    let same = success(about, &either, optional(both(), &["ETag", "Warning"]));
+    let new = optional(both(), &["Warning"]);
+    let new = success("Started, as it stands", &reference("RolloutState"), new);
+    vec![(200, same), (201, new)]
+}
+
 /// Of a POST that has a revision.
 pub(super) fn done(schema: &str) -> Responses {
     let about = "What was done, or would be";

@@ -3,14 +3,34 @@
 use serde_json::{Map, Value as Json, json};
 use serin_proto::{fleet::REJECTED_LISTED_MAX, schema::schemas};
 
-use super::{SCHEMAS, reference};
+use super::{SCHEMAS, reference, rollout};
 use crate::{api::problem::CODES, auth::Role};
+
+/// Of audit records.
+const VERBS: [&str; 15] = [
+    "put",
+    "delete",
+    "traffic",
+    "apply",
+    "adopt",
+    "start",
+    "pause",
+    "resume",
+    "promote",
+    "abort",
+    "undo",
+    "retry",
+    "skip-step",
+    "gate",
+    "step",
+];
 
 /// Every schema by its name.
 pub(super) fn all() -> Map<String, Json> {
-    let documents = schemas(&["Provider", "Route", "Key", "Tier"], SCHEMAS);
+    let documents = schemas(&["Provider", "Route", "Key", "Tier", "Rollout"], SCHEMAS);
     let mut all: Map<String, Json> = documents.into_iter().collect();
     let traffic = all.get("Traffic").cloned().unwrap_or_default();
+    let plan = all.remove("Rollout").unwrap_or_default();
     let mut add = |name: &str, schema: Json| {
         all.insert(name.to_owned(), schema);
     };
@@ -48,6 +68,9 @@ pub(super) fn all() -> Map<String, Json> {
     add("AuditRecord", audit_record());
     add("Change", change());
     add("Problem", problem());
+    for (name, schema) in rollout::all(plan) {
+        add(name, schema);
+    }
     all
 }
 
@@ -167,7 +190,7 @@ fn rejected() -> Json {
 
 fn audit_record() -> Json {
     let actor = object(
-        json!({ "name": text(), "role": role(), "via": { "type": "string", "enum": ["rest", "grpc", "file"] } }),
+        json!({ "name": text(), "role": role(), "via": { "type": "string", "enum": ["rest", "grpc", "file", "auto"] } }),
         &["name", "role", "via"],
     );
     let properties = json!({
@@ -176,7 +199,7 @@ fn audit_record() -> Json {
         "actor": actor,
         "sourceIp": maybe_text(),
         "requestId": text(),
-        "verb": { "type": "string", "enum": ["put", "delete", "traffic", "apply", "adopt"] },
+        "verb": { "type": "string", "enum": VERBS },
         "reason": text(),
         "revision": number(),
         "key": text(),
@@ -228,6 +251,10 @@ fn problem() -> Json {
         "code": { "type": "string", "enum": codes },
         "requestId": text(),
         "revision": { "type": "integer", "minimum": 0, "description": "What it has now, where a precondition did not hold" },
+        "legal": { "type": "array", "items": text(), "description": "Verbs of the rollout that may be used now" },
+        "seq": { "type": "string", "description": "Of the rollout, where expectedSeq is stale" },
+        "state": { "type": "object", "description": "Where the rollout stands, where expectedSeq is stale" },
+        "rolloutId": { "type": "string", "description": "The rollout that owns what was asked for" },
         "errors": { "type": "array", "items": fault, "description": "All faults at once, each with its JSON pointer" },
     });
     object(
@@ -244,7 +271,7 @@ fn problem() -> Json {
     )
 }
 
-fn list(item: &Json) -> Json {
+pub(super) fn list(item: &Json) -> Json {
     let properties = json!({
         "items": array(item),
         "unreadable": array(&reference("Unreadable")),
@@ -253,27 +280,27 @@ fn list(item: &Json) -> Json {
     object(properties, &["items"])
 }
 
-fn with_reason(mut schema: Json) -> Json {
+pub(super) fn with_reason(mut schema: Json) -> Json {
     schema["properties"]["reason"] = text();
     schema
 }
 
-fn object(properties: Json, required: &[&str]) -> Json {
+pub(super) fn object(properties: Json, required: &[&str]) -> Json {
     json!({ "type": "object", "properties": properties, "required": required })
 }
 
-fn array(item: &Json) -> Json {
+pub(super) fn array(item: &Json) -> Json {
     json!({ "type": "array", "items": item })
 }
 
-fn text() -> Json {
+pub(super) fn text() -> Json {
     json!({ "type": "string" })
 }
 
-fn maybe_text() -> Json {
+pub(super) fn maybe_text() -> Json {
     json!({ "type": ["string", "null"] })
 }
 
-fn number() -> Json {
+pub(super) fn number() -> Json {
     json!({ "type": "integer", "minimum": 0 })
 }

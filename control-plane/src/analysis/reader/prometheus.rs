@@ -1,0 +1,183 @@
+//! A Prometheus server, or what speaks its query API.
+//!
+//! Its clock rules: windows end two scrapes before its `time()`, so that everything before their end
+//! has been scraped and stored. It is not contacted before the first question.
+
+use std::{fmt, time::Duration};
+
+use actix_web::http::Method;
+use futures_util::{FutureExt as _, future::BoxFuture};
+
+use super::{
+    Asked, Horizon, SampleReader, Want,
+    answer::{self, Data},
+    counting::{self, Ranges},
+    unanswered,
+};
+use crate::{
+    analysis::{
+        query::{Select, TIME, seconds},
+        raw::Raw,
+        sample::{Answered, Millis, Untold},
+        series::Series,
+    },
+    http::{Http, Request, shown},
+};
+
+/// Time for an answer.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
+/// Largest answer: ten minutes of fifty routers, scraped every second.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How far behind its time a window ends: so many scrapes, and at least so long.
+const BEHIND_SCRAPES: u64 = 2;
+const BEHIND_MIN_MS: u64 = 5_000;
+/// How far back one looks for the distance of scrapes: ten, at one a minute.
+const SCRAPES_BACK_MS: u64 = 600_000;
+/// Samples whose distances are looked at, and the least that tell one.
+const SCRAPES_SEEN: usize = 10;
+const SCRAPES_MIN: usize = 3;
+/// What is assumed before that: longer than most, so that no window ends too early.
+const SCRAPE_UNKNOWN_MS: u64 = 15_000;
+
+pub(super) struct Prometheus {
+    /// Of its query API, `user:password@` included.
+    url: String,
+    http: Http,
+}
+
+impl Prometheus {
+    pub(super) fn new(url: &str, http: Http) -> Self {
+        Self {
+            url: format!("{}/api/v1/query", url.trim_end_matches('/')),
+            http,
+        }
+    }
+
+    async fn ask(&self, promql: &str, at: Option<Millis>) -> Result<Data, Untold> {
+        let mut form = format!("query={}", encoded(promql));
+        if let Some(at) = at {
+            form.push_str("&time=");
+            form.push_str(&seconds(at));
+        }
+        let request = Request {
+            method: Method::POST,
+            url: self.url.clone(),
+            headers: vec![(
+                "content-type",
+                "application/x-www-form-urlencoded".to_owned(),
+            )],
+            body: form.into(),
+            timeout: ANSWER_TIME_MAX,
+            bytes_max: ANSWER_BYTES_MAX,
+        };
+        let answer = self.http.send(request).await;
+        let answer = answer.map_err(|failed| unanswered(&failed))?;
+        answer::data(answer.status, &answer.body)
+    }
+
+    async fn horizon(&self, want: &Want) -> Result<Horizon, Untold> {
+        let now = self.time().await?;
+        let scrape_ms = match want.scrape_interval_ms {
+            Some(ms) => ms,
+            None => {
+                let routers = Select::routers();
+                scrape_interval(&self.range(&routers, SCRAPES_BACK_MS, now).await?)
+            }
+        };
+        let behind = BEHIND_MIN_MS.max(BEHIND_SCRAPES * scrape_ms);
+        let until = now.saturating_sub(behind);
+        Ok(Horizon { until, scrape_ms })
+    }
+
+    async fn time(&self) -> Result<Millis, Untold> {
+        answer::time(self.ask(TIME, None).await?)
+    }
+}
+
+impl Ranges for Prometheus {
+    fn range<'a>(
+        &'a self,
+        select: &'a Select,
+        window_ms: u64,
+        at: Millis,
+    ) -> Asked<'a, Vec<Series>> {
+        let promql = select.promql(window_ms);
+        async move { answer::series(self.ask(&promql, Some(at)).await?) }.boxed()
+    }
+}
+
+impl SampleReader for Prometheus {
+    fn now(&self) -> Asked<'_, Millis> {
+        self.time().boxed()
+    }
+
+    fn horizon<'a>(&'a self, want: &'a Want) -> Asked<'a, Horizon> {
+        Prometheus::horizon(self, want).boxed()
+    }
+
+    fn counts<'a>(&'a self, want: &'a Want, after: Millis, upto: Horizon) -> Asked<'a, Raw> {
+        counting::counts(self, want, after, upto).boxed()
+    }
+
+    fn scalar<'a>(&'a self, promql: &'a str, at: Millis) -> BoxFuture<'a, Answered> {
+        async move {
+            match self.ask(promql, Some(at)).await {
+                Ok(data) => answer::scalar(data),
+                Err(untold) => Answered::Error(untold.to_string()),
+            }
+        }
+        .boxed()
+    }
+
+    fn takes_queries(&self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Prometheus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = shown(&self.url);
+        f.debug_struct("Prometheus")
+            .field("url", &url)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The median distance of the last scrapes of each router; the largest of all.
+fn scrape_interval(revisions: &[Series]) -> u64 {
+    let of = |series: &Series| {
+        let newest = series.samples.iter().rev().take(SCRAPES_SEEN);
+        let times: Vec<Millis> = newest.map(|(at, _)| *at).collect();
+        if times.len() < SCRAPES_MIN {
+            return None;
+        }
+        let pairs = times.windows(2);
+        let mut distances: Vec<u64> = pairs
+            .filter_map(|pair| Some(pair.first()?.saturating_sub(*pair.last()?)))
+            .collect();
+        distances.sort_unstable();
+        distances.get(distances.len() / 2).copied()
+    };
+    let known = revisions.iter().filter_map(of).max();
+    known.unwrap_or(SCRAPE_UNKNOWN_MS).max(1)
+}
+
+/// A text within a form.
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() * 2);
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte));
+            }
+            _ => {
+                out.push('%');
+                out.push_str(&format!("{byte:02X}"));
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;
