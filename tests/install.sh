@@ -1,8 +1,14 @@
 #!/bin/sh
 # Installs what the end-to-end tests need beside cargo, into .tools/: the official OpenAI SDKs
-# (Python and JavaScript), a real inference engine and schemathesis. Quick when nothing has changed.
+# (Python and JavaScript), a real inference engine and schemathesis; and builds a `serin` with
+# failpoints. Quick when nothing has changed. `cargo build` comes after it: both are called `serin`.
 set -eu
 cd "$(dirname "$0")/.."
+
+# A control plane that a test kills at a place it names, beside the plain one.
+cargo build --locked --quiet -p serin --features failpoints
+target="${CARGO_TARGET_DIR:-target}/debug"
+cp "$target/serin" "$target/serin-failpoints.new" && mv "$target/serin-failpoints.new" "$target/serin-failpoints"
 
 node_major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
 if [ "$node_major" -ge 22 ]; then sdk=tests/sdk/node-22; else sdk=tests/sdk/node-20; fi

@@ -6,6 +6,7 @@
 mod member;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::namespace::Namespace;
@@ -107,6 +108,14 @@ impl Etcd {
     /// Deletes all it has stored. It must not run.
     pub fn wipe(&self) {
         self.member.wipe();
+    }
+
+    /// Puts what a snapshot file holds in place of all it has stored. It must not run.
+    ///
+    /// # Panics
+    /// When the file cannot be restored, with what `etcdutl` said.
+    pub async fn restore(&self, snapshot: &Path) {
+        self.member.restore(snapshot).await;
     }
 
     /// Starts it again with what is in its folder, and waits until it is healthy.

@@ -13,6 +13,25 @@ use serin_proto::key::PREFIX;
 
 use crate::client::{Connection, Request};
 
+/// A key as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// After `/serin/v1/`.
+    pub key: String,
+    pub value: Vec<u8>,
+    pub create_revision: u64,
+    pub mod_revision: u64,
+    /// The lease it goes with, as etcd writes it; `0`: none.
+    pub lease: String,
+}
+
+impl Kept {
+    /// The value as JSON, or null.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.value).unwrap_or(Value::Null)
+    }
+}
+
 /// One kept connection to a member.
 #[derive(Debug)]
 pub struct Gateway {
@@ -53,6 +72,22 @@ impl Gateway {
         Ok(value.and_then(|value| STANDARD.decode(value).ok()))
     }
 
+    /// All keys that begin so, rising.
+    pub async fn list(&mut self, prefix: &str) -> io::Result<Vec<Kept>> {
+        // Keys of ours are text: nothing sorts behind the last code point.
+        let end = coded(&format!("{prefix}\u{10FFFF}"));
+        let body = json!({"key": coded(prefix), "range_end": end});
+        let answer = self.ask("/v3/kv/range", &body).await?;
+        let all = answer["kvs"].as_array().into_iter().flatten();
+        Ok(all.filter_map(kept).collect())
+    }
+
+    /// Ends a lease with all its keys, as its own end would.
+    pub async fn revoke(&mut self, lease: &str) -> io::Result<()> {
+        let body = json!({"ID": lease});
+        self.ask("/v3/lease/revoke", &body).await.map(drop)
+    }
+
     /// Forgets the history up to a revision.
     pub async fn compact(&mut self, revision: u64) -> io::Result<()> {
         let body = json!({"revision": revision.to_string(), "physical": true});
@@ -76,6 +111,19 @@ impl Gateway {
             Err(io::Error::other(message))
         }
     }
+}
+
+fn kept(entry: &Value) -> Option<Kept> {
+    let text = |field: &str| entry[field].as_str().unwrap_or("0").to_owned();
+    let bytes = |field: &str| STANDARD.decode(entry[field].as_str().unwrap_or_default()).ok();
+    let key = String::from_utf8(bytes("key")?).ok()?;
+    Some(Kept {
+        key: key.strip_prefix(PREFIX)?.to_owned(),
+        value: bytes("value")?,
+        create_revision: text("create_revision").parse().ok()?,
+        mod_revision: text("mod_revision").parse().ok()?,
+        lease: text("lease"),
+    })
 }
 
 fn coded(key: &str) -> String {

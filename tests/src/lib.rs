@@ -19,10 +19,16 @@ pub mod metrics;
 pub mod namespace;
 mod port;
 pub mod process;
+pub mod prometheus;
 pub mod router;
+pub mod scenarios;
+pub mod scripted_http;
+pub mod scripted_prometheus;
+pub mod scripted_routers;
 pub mod serin;
 pub mod simulator;
 pub mod sse;
+pub mod wire;
 
 use std::path::PathBuf;
 
@@ -34,6 +40,7 @@ pub use eventually::eventually;
 pub use gateway::Gateway;
 pub use load::Load;
 pub use port::free_address;
+pub use prometheus::Prometheus;
 pub use router::Router;
 pub use serin::Serin;
 pub use simulator::Simulator;

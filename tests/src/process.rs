@@ -186,6 +186,20 @@ pub fn serin_binary() -> PathBuf {
     path
 }
 
+/// The same program with failpoints: `serin-failpoints` beside it.
+///
+/// # Panics
+/// When there is no such file, with the command that makes it.
+pub fn failpoints_binary() -> PathBuf {
+    let path = serin_binary().with_file_name("serin-failpoints");
+    assert!(
+        path.is_file(),
+        "there is no binary at {}: run `tests/install.sh`, then `cargo build`",
+        path.display()
+    );
+    path
+}
+
 /// The top folder of the repository.
 pub fn repository() -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));

@@ -61,7 +61,7 @@ const LEVELS: [(&str, u8); 44] = [
 ];
 
 /// The same inside the control plane.
-const CONTROL_PLANE: [(&str, u8); 23] = [
+const CONTROL_PLANE: [(&str, u8); 27] = [
     ("lib", 4),
     // A stage for tests inside the crate.
     ("stage/", 4),
@@ -86,6 +86,10 @@ const CONTROL_PLANE: [(&str, u8); 23] = [
     ("clock", 2),
     ("secret", 1),
     ("settings", 2),
+    ("analysis/", 1),
+    ("analysis/reader/", 2),
+    ("http", 2),
+    ("http/", 2),
 ];
 
 /// A crate whose files have levels.

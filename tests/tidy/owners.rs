@@ -7,7 +7,8 @@ use crate::tree::File;
 
 /// A crate and the beginning of the only paths that may name it. Other crates of ours do not
 /// depend on it, or name it for their own reasons.
-const OWNERS: [(&str, &str, &str); 2] = [
+const OWNERS: [(&str, &str, &str); 3] = [
+    ("awc", "control-plane/src/", "control-plane/src/http"),
     ("awc", "router/src/", "router/src/provider/client"),
     ("prometheus", "router/src/", "router/src/record/metrics"),
 ];

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::serin::answers;
 use crate::{World, eventually, free_address};
 
 const START_WITHIN: Duration = Duration::from_secs(60);
+const CLUSTER_TOKEN: &str = "serin-story";
 
 /// One member: a program that may be down, and the addresses and the folder that stay.
 #[derive(Debug)]
@@ -72,7 +73,7 @@ impl Member {
             ("--initial-advertise-peer-urls", &peer),
             ("--listen-metrics-urls", &metrics),
             ("--initial-cluster", cluster),
-            ("--initial-cluster-token", "serin-story"),
+            ("--initial-cluster-token", CLUSTER_TOKEN),
             ("--log-level", "warn"),
         ];
         let own = own.into_iter().flat_map(|(name, value)| [name, value]);
@@ -108,6 +109,25 @@ impl Member {
         assert!(self.process.is_none(), "{} runs", self.name);
         // Nothing stored is as good.
         let _ = std::fs::remove_dir_all(&self.folder);
+    }
+
+    pub(super) async fn restore(&self, snapshot: &Path) {
+        self.wipe();
+        let peer = format!("http://{}", self.peer);
+        let cluster = format!("{}={peer}", self.name);
+        let restored = Command::new(tool("etcdutl"))
+            .args(["snapshot", "restore"])
+            .arg(snapshot)
+            .arg("--data-dir")
+            .arg(&self.folder)
+            .args(["--name", &self.name, "--initial-cluster", &cluster])
+            .args(["--initial-advertise-peer-urls", &peer])
+            .args(["--initial-cluster-token", CLUSTER_TOKEN])
+            .output()
+            .await;
+        let output = restored.expect("etcdutl can be started");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "etcdutl snapshot restore: {said}");
     }
 
     /// Sends it a signal by name, such as `STOP`.

@@ -1,0 +1,170 @@
+//! RO28: clocks that lie. A leader's wall clock is an hour off, and the next one's an hour the other
+//! way; the Prometheus' jumps two minutes ahead, and two back.
+//!
+//! A small library in front of libc's moves the wall clock of one program and leaves its monotonic
+//! clock alone, as a bad time server does.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use serin_tests::scripted_prometheus::Pace;
+use serin_tests::{World, eventually};
+use tokio::process::Command;
+
+use crate::history::{self, transitions};
+use crate::stage::{PACE, SOON, Stage, plan, start};
+use crate::store::{State, number};
+
+const ENDS_WITHIN: Duration = Duration::from_secs(90);
+/// The first step of these lasts so long, by the Prometheus.
+const FIRST_MS: u64 = 32_000;
+
+const SHIFTED: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <time.h>
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    int failed = real(clock, now);
+    const char *by = getenv("STORY_CLOCK_SECONDS");
+    if (!failed && by && clock == CLOCK_REALTIME) now->tv_sec += atol(by);
+    return failed;
+}
+"#;
+
+/// Builds that library.
+async fn shifted_clock(world: &World) -> PathBuf {
+    let source = world.write("clock.c", SHIFTED);
+    let library = world.path("clock.so");
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-o"])
+        .arg(&library)
+        .arg(&source)
+        .arg("-ldl")
+        .output()
+        .await
+        .expect("there is a C compiler");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    library
+}
+
+fn stepped() -> Value {
+    let mut plan = plan(&[5, 50], &json!({"promotion": {"bake": "4s"}}));
+    plan["steps"][0]["minDuration"] = json!(format!("{FIRST_MS}ms"));
+    plan
+}
+
+/// RO28: the leader's.
+pub(crate) async fn a_leaders_wall_clock_decides_nothing() {
+    let stage = Stage::start().await;
+    let library = shifted_clock(&stage.world).await;
+    let library = library.to_string_lossy().into_owned();
+    let off = |seconds: &str| {
+        stage.launch().with("LD_PRELOAD", &library).with("STORY_CLOCK_SECONDS", seconds)
+    };
+    let mut early = stage.plane("an-hour-early", &off("-3600")).await;
+    stage.store.is_led_by(&early, SOON).await;
+    let late = stage.plane("an-hour-late", &off("3600")).await;
+    stage.route(&late.admin(), "chat").await;
+    let id = start(&early.admin(), "chat", &stepped()).await;
+    let judged = |state: &State| state.sub() == "Analysing";
+    stage.store.until(("chat", "it is judged"), SOON * 2, judged).await;
+    let said = stage.store.history("chat").await;
+    let hour = |record: &Value| record["at"].as_str().map(|at| at[..13].to_owned());
+    let before = said.first().and_then(hour);
+
+    // A pause is not cut by the hours between them.
+    let path = format!("/rollouts/{id}/pause");
+    assert_eq!(early.admin().post(&path, &json!({})).await.status(), 200);
+    early.process.kill().await;
+    stage.store.vacate().await;
+    stage.store.is_led_by(&late, SOON).await;
+    let paused = stage.store.state("chat").await;
+    let ticked = |state: &State| state.0["clocks"]["pausedMs"] != paused.0["clocks"]["pausedMs"]
+        && state.0["cursorMs"] != paused.0["cursorMs"];
+    let state = stage.store.until(("chat", "the late one ticks"), SOON, ticked).await;
+    assert!(state.is_paused_for("User"), "{state:?}");
+    let path = format!("/rollouts/{id}/resume");
+    assert_eq!(late.admin().post(&path, &json!({})).await.status(), 200);
+
+    stage.store.until(("chat", "it ends"), ENDS_WITHIN, State::has_ended).await;
+    let records = stage.store.history("chat").await;
+    assert_eq!(history::faults(&records), Vec::<String>::new());
+    let whole = ["t1", "t2", "t5", "t6", "t22", "t14", "t7", "t6", "t17", "t6", "t18"];
+    assert_eq!(transitions(&records), whole);
+    let after = records.last().and_then(hour);
+    assert!(before.is_some() && before != after, "no clock was moved: {before:?} {after:?}");
+    for event in history::events(&records) {
+        let elapsed = number(&event["event"]["tick"]["elapsedMs"]);
+        assert!(elapsed <= 2_000, "a tick of {elapsed} ms");
+    }
+    let state = stage.store.state("chat").await;
+    assert_eq!(state.phase(), "Succeeded");
+}
+
+/// RO28: a step is as long as was asked for, and at most two ticks longer, whoever leads.
+pub(crate) async fn a_step_is_as_long_as_it_should_be_whatever_the_wall_clocks_say() {
+    let stage = Stage::start().await;
+    let library = shifted_clock(&stage.world).await;
+    let library = library.to_string_lossy().into_owned();
+    let off = |seconds: &str| {
+        stage.launch().with("LD_PRELOAD", &library).with("STORY_CLOCK_SECONDS", seconds)
+    };
+    let mut late = stage.plane("an-hour-late", &off("3600")).await;
+    stage.store.is_led_by(&late, SOON).await;
+    let early = stage.plane("an-hour-early", &off("-3600")).await;
+    stage.route(&early.admin(), "chat").await;
+    start(&late.admin(), "chat", &stepped()).await;
+    let judged = |state: &State| state.sub() == "Analysing";
+    stage.store.until(("chat", "it is judged"), SOON * 2, judged).await;
+    late.process.kill().await;
+    stage.store.vacate().await;
+    stage.store.is_led_by(&early, SOON).await;
+    stage.store.until(("chat", "it ends"), ENDS_WITHIN, State::has_ended).await;
+    let records = stage.store.history("chat").await;
+    assert_eq!(history::faults(&records), Vec::<String>::new());
+    assert_eq!(transitions(&records), ["t1", "t2", "t5", "t6", "t7", "t6", "t17", "t6", "t18"]);
+    let step = history::judged_ms(&records)[0];
+    // A tick is a second of ours, jitter and reading included.
+    let tick = PACE.speed * 1_250;
+    assert!((FIRST_MS..=FIRST_MS + 2 * tick).contains(&step), "{step} ms of {FIRST_MS}");
+}
+
+async fn jumps(by_ms: i64) -> (Vec<Value>, Vec<u64>) {
+    // Twenty seconds of the Prometheus in one of ours: two minutes are six.
+    let stage = Stage::at(Pace {
+        speed: 20,
+        scrape_ms: 2_000,
+        kept: 900,
+    })
+    .await;
+    let planes = stage.two_planes().await;
+    stage.route(&planes[0].admin(), "chat").await;
+    let mut plan = stepped();
+    plan["steps"][0]["minDuration"] = json!("120s");
+    start(&planes[0].admin(), "chat", &plan).await;
+    let judged = |state: &State| state.sub() == "Analysing";
+    stage.store.until(("chat", "it is judged"), SOON * 2, judged).await;
+    stage.prometheus.shift(by_ms);
+    let ended = async || stage.store.state("chat").await;
+    eventually("it ends", ENDS_WITHIN, ended, State::has_ended).await;
+    let records = stage.store.history("chat").await;
+    assert_eq!(history::faults(&records), Vec::<String>::new());
+    let state = stage.store.state("chat").await;
+    assert_eq!(state.phase(), "Succeeded", "{state:?}");
+    let judged = history::judged_ms(&records);
+    (records, judged)
+}
+
+/// RO28: the Prometheus'. A jump ahead is a hole in which nothing was seen: the step is done anew.
+pub(crate) async fn windows_follow_a_prometheus_that_jumps_and_no_step_gets_shorter() {
+    let ((ahead, ahead_ms), (_, back_ms)) = tokio::join!(jumps(120_000), jumps(-120_000));
+    let made = transitions(&ahead);
+    assert!(made.iter().any(|name| name == "t8"), "a hole of two minutes was taken as seen: {made:?}");
+    assert!(ahead_ms[0] >= 120_000, "{ahead_ms:?}");
+    assert!(back_ms[0] >= 120_000, "{back_ms:?}");
+}

@@ -1,0 +1,186 @@
+//! RO16, K11, RO18: a leader that is not one any more, and does not know it, changes nothing.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::json;
+use serin_tests::etcd::Cluster;
+use serin_tests::eventually;
+use serin_tests::namespace::Namespace;
+use serin_tests::wire::Wire;
+use tokio::time::Instant;
+
+use crate::history::{self, transitions};
+use crate::plane::{Launch, Plane};
+use crate::stage::{SOON, Stage, documents, plan, start};
+use crate::store::{State, Store};
+use crate::succession::TAKEN_OVER_WITHIN;
+
+const LONG: &str = "3600s";
+/// A leader that is awake again knows within this time that it is none.
+const STOPS_WITHIN: Duration = Duration::from_secs(1);
+
+fn long_plan(gate: &str) -> serde_json::Value {
+    let mut plan = plan(&[5, 25], &json!({}));
+    plan["steps"][0]["gate"] = json!(gate);
+    plan["steps"][1]["minDuration"] = json!(LONG);
+    plan
+}
+
+/// RO16, K11: stopped for longer than its lease lives, with a step in its hands, and awake again.
+pub(crate) async fn a_leader_stopped_past_its_lease_changes_nothing_when_it_wakes() {
+    let stage = Stage::start().await;
+    let old = stage.plane("old", &stage.launch().stops_at("t7.before")).await;
+    stage.store.is_led_by(&old, SOON).await;
+    let new = stage.plane("new", &stage.launch()).await;
+    stage.route(&new.admin(), "chat").await;
+    start(&new.admin(), "chat", &long_plan("")).await;
+
+    is_stopped(&old).await;
+    stage.store.is_led_by(&new, TAKEN_OVER_WITHIN).await;
+    let second = |state: &State| state.step() == Some(1) && state.sub() == "Analysing";
+    stage.store.until(("chat", "the new one has gone on"), SOON, second).await;
+    let (state, records) = (stage.store.state("chat").await, stage.store.history("chat").await);
+
+    let woken = Instant::now();
+    old.process.signal("CONT").await;
+    let look = async || old.tail();
+    eventually("it stops leading", STOPS_WITHIN, look, |log| log.contains("leadership was lost"))
+        .await;
+    eprintln!("it stopped {:?} after it woke", woken.elapsed());
+    goes_on_alone(&stage, &new, (&state, &records)).await;
+}
+
+/// Waits until the kernel says that it is stopped.
+pub(crate) async fn is_stopped(plane: &Plane) {
+    let id = plane.process.id().expect("it runs");
+    let look = async || (standing(id), plane.tail());
+    let stopped = |seen: &(char, String)| seen.0 == 'T';
+    eventually("it has stopped itself", SOON * 2, look, stopped).await;
+}
+
+/// The kernel's letter for what a process does.
+fn standing(id: u32) -> char {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit(") ").next().unwrap_or_default();
+    after_name.chars().next().unwrap_or('?')
+}
+
+/// Three ticks of the new leader later, what was there is there as it was, and nobody else wrote.
+async fn goes_on_alone(stage: &Stage, new: &Plane, before: (&State, &[serde_json::Value])) {
+    let cursor = crate::store::number(&before.0.0["cursorMs"]);
+    let moved = |state: &State| crate::store::number(&state.0["cursorMs"]) >= cursor + 12_000;
+    let state = stage.store.until(("chat", "the new one ticks on"), SOON, moved).await;
+    assert_eq!(state.step(), before.0.step());
+    assert_eq!(stage.store.leader().await, new.api.to_string());
+    let records = stage.store.history("chat").await;
+    assert_eq!(&records[..before.1.len()], before.1, "records have changed");
+    assert_eq!(history::faults(&records), Vec::<String>::new());
+    assert_eq!(transitions(&records), ["t1", "t2", "t5", "t6", "t7", "t6"]);
+}
+
+/// RO16: the step that it had in its hands arrives at the store, is refused there, and counted.
+///
+/// The old leader speaks with the store over a wire. What the store says is held until its refusal
+/// is among it, so the step is surely sent before the old leader can know.
+pub(crate) async fn a_step_of_a_deposed_leader_fails_on_the_fence_and_is_counted() {
+    let stage = Stage::start().await;
+    let wire = Wire::to(stage.etcd.address()).await;
+    let old = stage.plane("old", &stage.launch_by(wire.address).stops_at("t7.before")).await;
+    stage.store.is_led_by(&old, SOON).await;
+    let new = stage.plane("new", &stage.launch()).await;
+    stage.route(&new.admin(), "chat").await;
+    start(&new.admin(), "chat", &long_plan("")).await;
+
+    is_stopped(&old).await;
+    assert_eq!(stage.store.newest("chat").await, "t6");
+    wire.hold(false, true);
+    stage.store.vacate().await;
+    stage.store.is_led_by(&new, SOON).await;
+    let (up, answered) = (wire.sent_bytes(), wire.answered_bytes());
+    old.process.signal("CONT").await;
+    let look = async || (wire.sent_bytes() - up, wire.answered_bytes() - answered);
+    let refused = |seen: &(u64, u64)| seen.0 > STEP_BYTES_MIN && seen.1 > REFUSAL_BYTES_MIN;
+    eventually("its step has arrived and was answered", SOON, look, refused).await;
+    wire.hold(false, false);
+
+    let fenced = async || (old.txns("fenced").await, old.tail());
+    eventually("the refusal is counted", SOON, fenced, |seen| seen.0 >= 1.0).await;
+    let second = |state: &State| state.step() == Some(1) && state.sub() == "Analysing";
+    stage.store.until(("chat", "the new one has gone on"), SOON, second).await;
+    let (state, records) = (stage.store.state("chat").await, stage.store.history("chat").await);
+    goes_on_alone(&stage, &new, (&state, &records)).await;
+    assert_eq!(new.txns("fenced").await, 0.0);
+}
+
+/// A step carries a state and a record, which are larger than anything else it sends.
+const STEP_BYTES_MIN: u64 = 2_000;
+/// A refusal carries what is there instead.
+const REFUSAL_BYTES_MIN: u64 = 1_000;
+
+/// RO18: the leader is on the small side of a split.
+pub(crate) async fn a_leader_in_an_etcd_minority_stops_and_the_majority_has_another() {
+    let world = serin_tests::World::new();
+    let namespace = Namespace::new();
+    let mut cluster = Cluster::start_split(&world, &namespace).await;
+    let prometheus = std::sync::Arc::new(serin_tests::scripted_prometheus::ScriptedPrometheus::start(
+        crate::stage::PACE,
+        &["r1", "r2"],
+    ));
+    let apart = cluster.member(0).address;
+    let others: Vec<SocketAddr> = (1..3).map(|n| cluster.member(n).address).collect();
+    let store = Store(others[0]);
+    let routers = serin_tests::scripted_routers::ScriptedRouters::start(
+        others[0],
+        &["r1", "r2"],
+        std::sync::Arc::clone(&prometheus),
+    );
+    // The side that is cut off reaches the Prometheus by our end of its wire.
+    let source = serin_tests::free_address();
+    let outside = SocketAddr::from((namespace.outside, source.port()));
+    let prometheus_at: SocketAddr = prometheus.url()["http://".len()..].parse().expect("an address");
+    let _reachable = Wire::between(outside, prometheus_at).await;
+
+    let launch = Launch::new(&format!("etcd://{apart}"), &format!("http://{outside}"));
+    let old = Plane::start(&world, "old", &launch.inside(&namespace)).await;
+    store.is_led_by(&old, SOON).await;
+    let launch = Launch::new(
+        &format!("etcd://{},{}", others[0], others[1]),
+        &prometheus.url(),
+    );
+    let new = Plane::start(&world, "new", &launch).await;
+    let api = new.admin();
+    prometheus.traffic("chat", serin_tests::scripted_prometheus::Traffic::healthy(200.0));
+    documents(&api, "http://127.0.0.1:9/v1", "chat").await;
+    let id = start(&api, "chat", &long_plan("go")).await;
+    let judged = |state: &State| state.sub() == "Gated";
+    store.until(("chat", "it waits at its gate"), SOON * 2, judged).await;
+
+    namespace.cut();
+    let cut = Instant::now();
+    let look = async || old.tail();
+    eventually("the old one stops", SOON, look, |log| log.contains("leadership was lost")).await;
+    eprintln!("the minority's leader stopped after {:?}", cut.elapsed());
+    // A new leader of etcd gives each lease its whole time anew.
+    store.is_led_by(&new, TAKEN_OVER_WITHIN * 2).await;
+    let opened = async || {
+        let path = format!("/rollouts/{id}/gates/go");
+        new.put(&path, &json!({"open": true})).await.map(|answer| answer.status())
+    };
+    eventually("the gate can be opened", SOON, opened, |status| *status == Some(200)).await;
+    let second = |state: &State| state.step() == Some(1) && state.sub() == "Analysing";
+    store.until(("chat", "the majority goes on"), SOON, second).await;
+
+    namespace.mend();
+    let minority = Store(cluster.member(0).address);
+    let look = async || minority.try_list("rollouts/chat/history/").await.map(|all| all.len());
+    eventually("the minority is back", SOON, look, Option::is_some).await;
+    let records = store.history("chat").await;
+    let seen = async || minority.history("chat").await;
+    eventually("one history", SOON, seen, |seen| seen.len() >= records.len()).await;
+    let records = store.history("chat").await;
+    assert_eq!(history::faults(&records), Vec::<String>::new());
+    assert_eq!(transitions(&records), ["t1", "t2", "t5", "t6", "gate", "t7", "t6"]);
+    assert_eq!(store.leader().await, new.api.to_string());
+    drop(routers);
+}

@@ -1,0 +1,89 @@
+//! Rules that need no significance.
+
+use std::time::Duration;
+
+use serde_json::json;
+use serin_tests::scripted_prometheus::{Pace, Traffic};
+use tokio::time::Instant;
+
+use crate::plans::{endless, with};
+use crate::stage::{ROUTERS, Stage};
+use crate::story::{Story, number};
+
+/// For a busy machine.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// RO26: the candidate gets no traffic, because its breakers are open.
+pub(crate) async fn an_open_breaker_needs_no_traffic() {
+    let stage = Stage::shared().await;
+    let mut story = Story::begin(&stage, "ro26", Traffic::healthy(100.0)).await;
+    story.start(&endless(&[5.0, 25.0])).await;
+    story
+        .until("it analyses", 60, |seen| seen.analyses(0))
+        .await;
+    stage
+        .prometheus
+        .change("ro26", |traffic| traffic.canary_comes = false);
+    stage.prometheus.breaker("ro26", "claude", &ROUTERS, true);
+    let opened = Instant::now();
+    let seen = story.ends("Failed", 30).await;
+    // breakerOpen, a tick, a scrape, and the reading delay of half a second.
+    let within = Duration::from_millis(2_000 + 1_000 + 200 + 500) + SLACK;
+    assert!(opened.elapsed() <= within, "{:?}", opened.elapsed());
+    assert_eq!(seen.0["guard"], "breaker_open", "{seen:#?}");
+    story.is_taken_back().await;
+
+    // And diversions are the candidate's errors.
+    let mut story = Story::begin(&stage, "ro26-diverted", Traffic::healthy(100.0)).await;
+    let patient = with(
+        endless(&[5.0, 25.0]),
+        "/analysis/guards/breakerOpen",
+        json!("1h"),
+    );
+    story.start(&patient).await;
+    story
+        .until("it analyses", 60, |seen| seen.analyses(0))
+        .await;
+    stage
+        .prometheus
+        .breaker("ro26-diverted", "claude", &ROUTERS, true);
+    let seen = story.ends("Failed", 40).await;
+    let because = seen.0["endedBecause"].as_str().unwrap_or_default();
+    assert!(
+        because.contains("errors") || seen.0["guard"] == "fail_fast",
+        "{seen:#?}"
+    );
+    story.counts_are_exact().await;
+}
+
+/// RO27
+pub(crate) async fn one_open_breaker_of_ten_is_counted_in_proportion() {
+    let routers = ["r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9"];
+    let stage = Stage::apart(Pace::TENFOLD, &routers, 1).await;
+    let mut story = Story::begin(&stage, "ro27", Traffic::healthy(200.0)).await;
+    let wide = json!([{"name": "errors", "margin": {"points": 50}}]);
+    story
+        .start(&with(endless(&[10.0, 25.0]), "/analysis/metrics", wide))
+        .await;
+    story
+        .until("it analyses", 60, |seen| seen.analyses(0))
+        .await;
+    stage.prometheus.breaker("ro27", "claude", &["r3"], true);
+    let from = stage.prometheus.now_ms();
+    story
+        .stays("guarded", 15, |seen| {
+            seen.analyses(0) && seen.0["guard"].is_null()
+        })
+        .await;
+    let (mut n, mut e) = (0, 0);
+    for window in story.windows().await {
+        if number(window.get("from")) >= from {
+            n += number(window.pointer("/counts/errors/0/c/0"));
+            e += number(window.pointer("/counts/errors/0/c/1"));
+        }
+    }
+    // A tenth of 20 a second, and the usual hundredth.
+    let part = e as f64 / n as f64;
+    assert!(n > 1_000 && (0.07..0.16).contains(&part), "{e} of {n}");
+    story.counts_are_exact().await;
+}
