@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_printed_store_key_reads_back_and_nothing_else_is_one() {
+    fn a_printed_store_key_reads_back() {
         let idempotency = StoreKey::Idempotency {
             token: "ci".to_owned(),
             sha256: "5e88".to_owned(),
@@ -278,6 +278,10 @@ mod tests {
             assert_eq!(key.to_string(), text);
             assert_eq!(text.parse(), Ok(key));
         }
+    }
+
+    #[test]
+    fn what_nobody_printed_is_no_store_key() {
         let others = [
             "",
             "adopted",

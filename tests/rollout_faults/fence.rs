@@ -1,19 +1,16 @@
-//! RO16, K11, RO18: a leader that is not one any more, and does not know it, changes nothing.
+//! RO16, K11: a leader that is not one any more, and does not know it, changes nothing.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::json;
-use serin_tests::etcd::Cluster;
 use serin_tests::eventually;
-use serin_tests::namespace::Namespace;
 use serin_tests::wire::Wire;
 use tokio::time::Instant;
 
 use crate::history::{self, transitions};
-use crate::plane::{Launch, Plane};
-use crate::stage::{SOON, Stage, documents, plan, start};
-use crate::store::{State, Store};
+use crate::plane::Plane;
+use crate::stage::{SOON, Stage, plan, start};
+use crate::store::State;
 use crate::succession::TAKEN_OVER_WITHIN;
 
 const LONG: &str = "3600s";
@@ -30,7 +27,9 @@ fn long_plan(gate: &str) -> serde_json::Value {
 /// RO16, K11: stopped for longer than its lease lives, with a step in its hands, and awake again.
 pub(crate) async fn a_leader_stopped_past_its_lease_changes_nothing_when_it_wakes() {
     let stage = Stage::start().await;
-    let old = stage.plane("old", &stage.launch().stops_at("t7.before")).await;
+    let old = stage
+        .plane("old", &stage.launch().stops_at("t7.before"))
+        .await;
     stage.store.is_led_by(&old, SOON).await;
     let new = stage.plane("new", &stage.launch()).await;
     stage.route(&new.admin(), "chat").await;
@@ -39,14 +38,22 @@ pub(crate) async fn a_leader_stopped_past_its_lease_changes_nothing_when_it_wake
     is_stopped(&old).await;
     stage.store.is_led_by(&new, TAKEN_OVER_WITHIN).await;
     let second = |state: &State| state.step() == Some(1) && state.sub() == "Analysing";
-    stage.store.until(("chat", "the new one has gone on"), SOON, second).await;
-    let (state, records) = (stage.store.state("chat").await, stage.store.history("chat").await);
+    stage
+        .store
+        .until(("chat", "the new one has gone on"), SOON, second)
+        .await;
+    let (state, records) = (
+        stage.store.state("chat").await,
+        stage.store.history("chat").await,
+    );
 
     let woken = Instant::now();
     old.process.signal("CONT").await;
     let look = async || old.tail();
-    eventually("it stops leading", STOPS_WITHIN, look, |log| log.contains("leadership was lost"))
-        .await;
+    eventually("it stops leading", STOPS_WITHIN, look, |log| {
+        log.contains("leadership was lost")
+    })
+    .await;
     eprintln!("it stopped {:?} after it woke", woken.elapsed());
     goes_on_alone(&stage, &new, (&state, &records)).await;
 }
@@ -70,7 +77,10 @@ fn standing(id: u32) -> char {
 async fn goes_on_alone(stage: &Stage, new: &Plane, before: (&State, &[serde_json::Value])) {
     let cursor = crate::store::number(&before.0.0["cursorMs"]);
     let moved = |state: &State| crate::store::number(&state.0["cursorMs"]) >= cursor + 12_000;
-    let state = stage.store.until(("chat", "the new one ticks on"), SOON, moved).await;
+    let state = stage
+        .store
+        .until(("chat", "the new one ticks on"), SOON, moved)
+        .await;
     assert_eq!(state.step(), before.0.step());
     assert_eq!(stage.store.leader().await, new.api.to_string());
     let records = stage.store.history("chat").await;
@@ -86,7 +96,9 @@ async fn goes_on_alone(stage: &Stage, new: &Plane, before: (&State, &[serde_json
 pub(crate) async fn a_step_of_a_deposed_leader_fails_on_the_fence_and_is_counted() {
     let stage = Stage::start().await;
     let wire = Wire::to(stage.etcd.address()).await;
-    let old = stage.plane("old", &stage.launch_by(wire.address).stops_at("t7.before")).await;
+    let old = stage
+        .plane("old", &stage.launch_by(wire.address).stops_at("t7.before"))
+        .await;
     stage.store.is_led_by(&old, SOON).await;
     let new = stage.plane("new", &stage.launch()).await;
     stage.route(&new.admin(), "chat").await;
@@ -107,8 +119,14 @@ pub(crate) async fn a_step_of_a_deposed_leader_fails_on_the_fence_and_is_counted
     let fenced = async || (old.txns("fenced").await, old.tail());
     eventually("the refusal is counted", SOON, fenced, |seen| seen.0 >= 1.0).await;
     let second = |state: &State| state.step() == Some(1) && state.sub() == "Analysing";
-    stage.store.until(("chat", "the new one has gone on"), SOON, second).await;
-    let (state, records) = (stage.store.state("chat").await, stage.store.history("chat").await);
+    stage
+        .store
+        .until(("chat", "the new one has gone on"), SOON, second)
+        .await;
+    let (state, records) = (
+        stage.store.state("chat").await,
+        stage.store.history("chat").await,
+    );
     goes_on_alone(&stage, &new, (&state, &records)).await;
     assert_eq!(new.txns("fenced").await, 0.0);
 }
@@ -117,70 +135,3 @@ pub(crate) async fn a_step_of_a_deposed_leader_fails_on_the_fence_and_is_counted
 const STEP_BYTES_MIN: u64 = 2_000;
 /// A refusal carries what is there instead.
 const REFUSAL_BYTES_MIN: u64 = 1_000;
-
-/// RO18: the leader is on the small side of a split.
-pub(crate) async fn a_leader_in_an_etcd_minority_stops_and_the_majority_has_another() {
-    let world = serin_tests::World::new();
-    let namespace = Namespace::new();
-    let mut cluster = Cluster::start_split(&world, &namespace).await;
-    let prometheus = std::sync::Arc::new(serin_tests::scripted_prometheus::ScriptedPrometheus::start(
-        crate::stage::PACE,
-        &["r1", "r2"],
-    ));
-    let apart = cluster.member(0).address;
-    let others: Vec<SocketAddr> = (1..3).map(|n| cluster.member(n).address).collect();
-    let store = Store(others[0]);
-    let routers = serin_tests::scripted_routers::ScriptedRouters::start(
-        others[0],
-        &["r1", "r2"],
-        std::sync::Arc::clone(&prometheus),
-    );
-    // The side that is cut off reaches the Prometheus by our end of its wire.
-    let source = serin_tests::free_address();
-    let outside = SocketAddr::from((namespace.outside, source.port()));
-    let prometheus_at: SocketAddr = prometheus.url()["http://".len()..].parse().expect("an address");
-    let _reachable = Wire::between(outside, prometheus_at).await;
-
-    let launch = Launch::new(&format!("etcd://{apart}"), &format!("http://{outside}"));
-    let old = Plane::start(&world, "old", &launch.inside(&namespace)).await;
-    store.is_led_by(&old, SOON).await;
-    let launch = Launch::new(
-        &format!("etcd://{},{}", others[0], others[1]),
-        &prometheus.url(),
-    );
-    let new = Plane::start(&world, "new", &launch).await;
-    let api = new.admin();
-    prometheus.traffic("chat", serin_tests::scripted_prometheus::Traffic::healthy(200.0));
-    documents(&api, "http://127.0.0.1:9/v1", "chat").await;
-    let id = start(&api, "chat", &long_plan("go")).await;
-    let judged = |state: &State| state.sub() == "Gated";
-    store.until(("chat", "it waits at its gate"), SOON * 2, judged).await;
-
-    namespace.cut();
-    let cut = Instant::now();
-    let look = async || old.tail();
-    eventually("the old one stops", SOON, look, |log| log.contains("leadership was lost")).await;
-    eprintln!("the minority's leader stopped after {:?}", cut.elapsed());
-    // A new leader of etcd gives each lease its whole time anew.
-    store.is_led_by(&new, TAKEN_OVER_WITHIN * 2).await;
-    let opened = async || {
-        let path = format!("/rollouts/{id}/gates/go");
-        new.put(&path, &json!({"open": true})).await.map(|answer| answer.status())
-    };
-    eventually("the gate can be opened", SOON, opened, |status| *status == Some(200)).await;
-    let second = |state: &State| state.step() == Some(1) && state.sub() == "Analysing";
-    store.until(("chat", "the majority goes on"), SOON, second).await;
-
-    namespace.mend();
-    let minority = Store(cluster.member(0).address);
-    let look = async || minority.try_list("rollouts/chat/history/").await.map(|all| all.len());
-    eventually("the minority is back", SOON, look, Option::is_some).await;
-    let records = store.history("chat").await;
-    let seen = async || minority.history("chat").await;
-    eventually("one history", SOON, seen, |seen| seen.len() >= records.len()).await;
-    let records = store.history("chat").await;
-    assert_eq!(history::faults(&records), Vec::<String>::new());
-    assert_eq!(transitions(&records), ["t1", "t2", "t5", "t6", "gate", "t7", "t6"]);
-    assert_eq!(store.leader().await, new.api.to_string());
-    drop(routers);
-}

@@ -84,7 +84,9 @@ impl Fleet {
         plan["steps"][last]["minDuration"] = json!("36000s");
         let id = start(&self.api(), "chat", &plan).await;
         let there = |state: &State| state.step() == Some(last as u64) && state.sub() == "Analysing";
-        self.store.until(("chat", "its last step is judged"), SOON * 4, there).await;
+        self.store
+            .until(("chat", "its last step is judged"), SOON * 4, there)
+            .await;
         for router in &self.routers {
             exposes(router, f64::from(weights[last]), SOON).await;
         }
@@ -109,7 +111,10 @@ async fn follow(store: Store, prometheus: Arc<ScriptedPrometheus>) {
     let mut last = Value::Null;
     loop {
         pace.tick().await;
-        let routes = store.try_list("config/routes/chat").await.unwrap_or_default();
+        let routes = store
+            .try_list("config/routes/chat")
+            .await
+            .unwrap_or_default();
         let Some(traffic) = routes.first().map(|kept| kept.json()["traffic"].take()) else {
             continue;
         };

@@ -15,7 +15,11 @@ pub(crate) fn faults(records: &[Value]) -> Vec<String> {
         by_rollout.entry(id).or_default().push(record);
     }
     for (id, records) in by_rollout {
-        faults.extend(of_rollout(&records).into_iter().map(|fault| format!("{id}: {fault}")));
+        faults.extend(
+            of_rollout(&records)
+                .into_iter()
+                .map(|fault| format!("{id}: {fault}")),
+        );
     }
     faults
 }
@@ -23,12 +27,18 @@ pub(crate) fn faults(records: &[Value]) -> Vec<String> {
 /// Names of the transitions, checkpoints left out.
 pub(crate) fn transitions(records: &[Value]) -> Vec<String> {
     let names = records.iter().map(name);
-    names.filter(|name| *name != "checkpoint").map(str::to_owned).collect()
+    names
+        .filter(|name| *name != "checkpoint")
+        .map(str::to_owned)
+        .collect()
 }
 
 /// How often a transition was made.
 pub(crate) fn count(records: &[Value], transition: &str) -> usize {
-    records.iter().filter(|record| name(record) == transition).count()
+    records
+        .iter()
+        .filter(|record| name(record) == transition)
+        .count()
 }
 
 /// Windows that were consumed: from, to, by record. Those since the newest record are the state's.
@@ -44,7 +54,10 @@ pub(crate) fn judged_ms(records: &[Value]) -> Vec<u64> {
     let mut sum = 0;
     for record in records {
         let events = record["events"].as_array().into_iter().flatten();
-        sum += windows(events).iter().map(|(from, to)| to - from).sum::<u64>();
+        sum += windows(events)
+            .iter()
+            .map(|(from, to)| to - from)
+            .sum::<u64>();
         match name(record) {
             "t6" => sum = 0,
             "t7" | "t17" | "t18" => all.push(sum),
@@ -64,13 +77,18 @@ pub(crate) fn name(record: &Value) -> &str {
 }
 
 pub(crate) fn events(records: &[Value]) -> impl Iterator<Item = &Value> {
-    records.iter().flat_map(|record| record["events"].as_array().into_iter().flatten())
+    records
+        .iter()
+        .flat_map(|record| record["events"].as_array().into_iter().flatten())
 }
 
 fn chain(records: &[Value]) -> Vec<String> {
     let mut faults = Vec::new();
     let mut nonces = BTreeSet::new();
-    let first = records.first().map(|record| number(&record["seq"])).unwrap_or_default();
+    let first = records
+        .first()
+        .map(|record| number(&record["seq"]))
+        .unwrap_or_default();
     let mut hash: Option<&Value> = None;
     let mut before = "";
     for (record, expected) in records.iter().zip(first..) {
@@ -85,7 +103,9 @@ fn chain(records: &[Value]) -> Vec<String> {
         }
         before = name(record);
         if hash.is_some_and(|hash| record["prevHash"] != *hash) {
-            faults.push(format!("record {seq} does not name the hash of the one before"));
+            faults.push(format!(
+                "record {seq} does not name the hash of the one before"
+            ));
         }
         hash = Some(&record["hash"]);
     }
@@ -94,11 +114,16 @@ fn chain(records: &[Value]) -> Vec<String> {
 
 fn of_rollout(records: &[&Value]) -> Vec<String> {
     let mut faults = Vec::new();
-    let promotions = records.iter().filter(|record| record["decision"] == "promote").count();
+    let promotions = records
+        .iter()
+        .filter(|record| record["decision"] == "promote")
+        .count();
     if promotions > 1 {
         faults.push(format!("promoted {promotions} times"));
     }
-    for once in ["t1", "t2", "t3", "t4", "t5", "t10", "t11", "t12", "t18", "t19", "t20"] {
+    for once in [
+        "t1", "t2", "t3", "t4", "t5", "t10", "t11", "t12", "t18", "t19", "t20",
+    ] {
         let times = records.iter().filter(|record| name(record) == once).count();
         if times > 1 {
             faults.push(format!("{once} was made {times} times"));
@@ -120,7 +145,10 @@ fn of_rollout(records: &[&Value]) -> Vec<String> {
         }
         let rises = ["t7", "t17", "t17a"].contains(&name);
         if rises && by_itself && record["verdict"]["kind"] != "pass" {
-            faults.push(format!("record {seq} ({name}) rests on {}", record["verdict"]));
+            faults.push(format!(
+                "record {seq} ({name}) rests on {}",
+                record["verdict"]
+            ));
         }
         if rises && by_itself && !is_opened {
             faults.push(format!("record {seq} ({name}) had no exposure of its own"));
@@ -144,9 +172,13 @@ fn of_rollout(records: &[&Value]) -> Vec<String> {
 
 /// Each increment is consumed once: windows follow each other.
 fn overlaps(records: &[&Value]) -> Vec<String> {
-    let events = records.iter().flat_map(|record| record["events"].as_array().into_iter().flatten());
+    let events = records
+        .iter()
+        .flat_map(|record| record["events"].as_array().into_iter().flatten());
     let windows = windows(events);
     let pairs = windows.iter().zip(windows.iter().skip(1));
     let overlapping = pairs.filter(|(before, after)| after.0 < before.1);
-    overlapping.map(|pair| format!("windows overlap: {pair:?}")).collect()
+    overlapping
+        .map(|pair| format!("windows overlap: {pair:?}"))
+        .collect()
 }

@@ -12,11 +12,15 @@ mod fleet;
 mod full;
 mod history;
 mod leader_killed;
+mod leader_killed_when_asked;
+mod older_stores;
 mod plane;
 mod routers;
+mod split;
 mod stage;
 mod store;
 mod succession;
+mod telling;
 mod two_replicas;
 mod unknown;
 
@@ -33,10 +37,11 @@ fn main() -> ExitCode {
         routers:
             without_etcd_routers_serve_and_take_the_share_back_and_the_step_is_done_anew,
             an_abort_reaches_a_router_that_is_cut_off_by_its_exposure_lease,
-            an_older_backup_changes_no_router_and_pauses_until_it_is_adopted,
             a_router_that_does_not_follow_is_told_and_waited_for,
             a_router_that_begins_anew_without_etcd_has_its_routes_and_no_share,
-            an_undo_is_one_transaction_and_on_all_routers_at_once,
+            an_undo_is_one_transaction_and_on_all_routers_at_once;
+        older_stores:
+            an_older_backup_changes_no_router_and_pauses_until_it_is_adopted,
             a_router_that_was_away_over_a_compaction_misses_nothing_and_lists_once;
         leader_killed:
             a_promotion_goes_on_after_a_death_before_each_commit,
@@ -44,14 +49,16 @@ fn main() -> ExitCode {
             trouble_is_met_after_a_death_before_each_commit,
             trouble_is_met_after_a_death_after_each_commit,
             harm_is_rolled_back_once_after_a_death_before_each_commit,
-            harm_is_rolled_back_once_after_a_death_after_each_commit,
+            harm_is_rolled_back_once_after_a_death_after_each_commit;
+        leader_killed_when_asked:
             gates_and_ramps_go_on_after_a_death_before_each_commit,
             gates_and_ramps_go_on_after_a_death_after_each_commit,
             what_people_ask_is_done_once_after_a_death_before_each_commit,
             what_people_ask_is_done_once_after_a_death_after_each_commit;
         fence:
             a_leader_stopped_past_its_lease_changes_nothing_when_it_wakes,
-            a_step_of_a_deposed_leader_fails_on_the_fence_and_is_counted,
+            a_step_of_a_deposed_leader_fails_on_the_fence_and_is_counted;
+        split:
             a_leader_in_an_etcd_minority_stops_and_the_majority_has_another;
         two_replicas:
             a_second_replica_makes_no_step_shorter_and_no_tick_twice,

@@ -153,7 +153,9 @@ impl Plane {
     /// Transactions of that result so far (`ok`, `conflict`, `fenced`, …).
     pub(crate) async fn txns(&self, result: &str) -> f64 {
         let labels = [("result", result)];
-        self.metrics().await.sum("serin_cp_store_txn_total", &labels)
+        self.metrics()
+            .await
+            .sum("serin_cp_store_txn_total", &labels)
     }
 
     /// The newest of what it printed.

@@ -50,8 +50,7 @@ impl Stage {
     pub(crate) async fn at(pace: Pace) -> Self {
         let (world, etcd, store) = fresh().await;
         let prometheus = Arc::new(ScriptedPrometheus::start(pace, &ROUTERS));
-        let routers =
-            ScriptedRouters::start(etcd.address(), &ROUTERS, Arc::clone(&prometheus));
+        let routers = ScriptedRouters::start(etcd.address(), &ROUTERS, Arc::clone(&prometheus));
         Self {
             routers,
             prometheus,
@@ -156,7 +155,11 @@ fn merge(into: &mut Value, changes: &Value) {
 /// Starts a rollout that must be accepted, and returns its id.
 pub(crate) async fn start(api: &Api, route: &str, plan: &Value) -> String {
     let answer = api.post(&format!("/routes/{route}/rollouts"), plan).await;
-    assert!(matches!(answer.status(), 200 | 201), "{plan}: {}", answer.text());
+    assert!(
+        matches!(answer.status(), 200 | 201),
+        "{plan}: {}",
+        answer.text()
+    );
     id_in(&answer)
 }
 
@@ -170,7 +173,13 @@ pub(crate) fn id_in(answer: &Answer) -> String {
 pub(crate) async fn verifies(plane: &Plane, route: &str) {
     let arguments = ["rollout", "history", route, "--verify"];
     let ended = command::serin(plane.api, token("viewer"), &arguments).await;
-    assert_eq!(ended.code, Some(0), "{route}: {}\n{}", ended.stderr, ended.stdout);
+    assert_eq!(
+        ended.code,
+        Some(0),
+        "{route}: {}\n{}",
+        ended.stderr,
+        ended.stdout
+    );
 }
 
 /// The traffic of a route whose rollout has come to nothing.

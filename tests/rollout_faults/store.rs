@@ -17,12 +17,29 @@ pub(crate) struct State(pub(crate) Value);
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fields = [
-            "rolloutId", "seq", "phase", "sub", "pausedIn", "pauseReasons", "step", "share",
-            "verdict", "endedBecause", "clocks", "counters", "cursorMs", "exposureStartMs", "hooks",
+            "rolloutId",
+            "seq",
+            "phase",
+            "sub",
+            "pausedIn",
+            "pauseReasons",
+            "step",
+            "share",
+            "verdict",
+            "endedBecause",
+            "clocks",
+            "counters",
+            "cursorMs",
+            "exposureStartMs",
+            "hooks",
             "gates",
         ];
-        let shown = fields.iter().filter_map(|name| Some((*name, self.0.get(*name)?)));
-        f.debug_map().entries(shown.map(|(k, v)| (k, v.to_string()))).finish()
+        let shown = fields
+            .iter()
+            .filter_map(|name| Some((*name, self.0.get(*name)?)));
+        f.debug_map()
+            .entries(shown.map(|(k, v)| (k, v.to_string())))
+            .finish()
     }
 }
 
@@ -108,7 +125,8 @@ impl Store {
     /// The route's live traffic.
     pub(crate) async fn traffic(self, route: &str) -> Value {
         let kept = self.kept(&format!("config/routes/{route}")).await;
-        kept.map(|kept| kept.json()["traffic"].take()).unwrap_or_default()
+        kept.map(|kept| kept.json()["traffic"].take())
+            .unwrap_or_default()
     }
 
     /// The leader's key.
@@ -154,7 +172,9 @@ impl Store {
     /// The newest record's transition.
     pub(crate) async fn newest(self, route: &str) -> String {
         let history = self.history(route).await;
-        let newest = history.last().and_then(|record| record["transition"].as_str());
+        let newest = history
+            .last()
+            .and_then(|record| record["transition"].as_str());
         newest.unwrap_or_default().to_owned()
     }
 }

@@ -68,13 +68,24 @@ impl<'a> Succession<'a> {
         let died = |seen: &(Option<std::process::ExitStatus>, String)| seen.0.is_some();
         let promise = format!("the leader dies at {at}");
         let (status, log) = eventually(&promise, COMES_WITHIN, look, died).await;
-        assert_eq!(status.and_then(|status| status.signal()), Some(SIGKILL), "{log}");
+        assert_eq!(
+            status.and_then(|status| status.signal()),
+            Some(SIGKILL),
+            "{log}"
+        );
         let (part, point) = at.split_once('.').expect("a part and a point");
-        assert!(log.contains("failpoint") && log.contains(part) && log.contains(point), "{log}");
+        assert!(
+            log.contains("failpoint") && log.contains(part) && log.contains(point),
+            "{log}"
+        );
         if part.starts_with('t') && part != "tick" {
             let done = transitions(&self.stage.store.history(&self.route).await);
             let is_made = done.last().is_some_and(|newest| newest == part);
-            assert_eq!(is_made, point == "after", "dead at {at}, and the history is {done:?}");
+            assert_eq!(
+                is_made,
+                point == "after",
+                "dead at {at}, and the history is {done:?}"
+            );
         }
         self.succeeds(lease).await;
     }
@@ -90,7 +101,10 @@ impl<'a> Succession<'a> {
         if lease == Lease::Revoked {
             self.stage.store.vacate().await;
         }
-        self.stage.store.is_led_by(&self.next, TAKEN_OVER_WITHIN).await;
+        self.stage
+            .store
+            .is_led_by(&self.next, TAKEN_OVER_WITHIN)
+            .await;
         if lease == Lease::Expires {
             self.gaps.push(since.elapsed());
         }
@@ -104,7 +118,11 @@ impl<'a> Succession<'a> {
         let key = format!("the-key-of-{at}");
         let lost = self.front.post(path, body, &key).await;
         let lost = lost.map(|answer| answer.text());
-        assert!(lost.is_none(), "it was to die at {at}: {lost:?}\n{}", self.front.tail());
+        assert!(
+            lost.is_none(),
+            "it was to die at {at}: {lost:?}\n{}",
+            self.front.tail()
+        );
         self.dies(at, Lease::Revoked).await;
         let answer = self.front.post(path, body, &key).await;
         answer.unwrap_or_else(|| panic!("no answer to {path}\n{}", self.front.tail()))

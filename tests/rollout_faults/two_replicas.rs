@@ -4,8 +4,8 @@ use std::future::pending;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use serin_tests::scripted_prometheus::Traffic;
 use serin_tests::Api;
+use serin_tests::scripted_prometheus::Traffic;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
@@ -20,41 +20,65 @@ const AT_ONCE: usize = 20;
 const WITHIN: Duration = Duration::from_secs(150);
 
 /// A number from the environment, for those who have more time.
-#[expect(clippy::disallowed_methods, reason = "a test's size is chosen by who runs it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test's size is chosen by who runs it"
+)]
 fn size(variable: &str, default: usize) -> usize {
     let written = std::env::var(variable).ok();
-    written.and_then(|text| text.parse().ok()).unwrap_or(default)
+    written
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 /// RO17: `STORY_ROLLOUTS` of them (1 000 in the design), at most 20 at a time.
 pub(crate) async fn a_second_replica_makes_no_step_shorter_and_no_tick_twice() {
     let stage = Stage::start().await;
     let planes = stage.two_planes().await;
-    let all = size("STORY_ROLLOUTS", 2 * AT_ONCE);
+    let all = size("STORY_ROLLOUTS", AT_ONCE);
     let mut times = Times::default();
     for first in (0..all).step_by(AT_ONCE) {
-        let names: Vec<String> = (first..all.min(first + AT_ONCE)).map(|n| format!("r{n}")).collect();
+        let names: Vec<String> = (first..all.min(first + AT_ONCE))
+            .map(|n| format!("r{n}"))
+            .collect();
         stage.routes(&planes[0].admin(), &names).await;
         for (n, name) in names.iter().enumerate() {
             start(&planes[n % 2].admin(), name, &plan(&[5, 50], &json!({}))).await;
         }
         for name in &names {
-            stage.store.until((name, "it ends"), WITHIN, State::has_ended).await;
+            stage
+                .store
+                .until((name, "it ends"), WITHIN, State::has_ended)
+                .await;
             is_plain(stage.store, name, &mut times).await;
         }
     }
     let (window, step) = (times.mean(&times.windows), times.mean(&times.steps));
     eprintln!("{all} rollouts: a window of {window} ms and a step of {step} ms by the source");
-    // With two that tick, windows are half as long.
-    let tick = PACE.speed * 1_000;
-    assert!(window > tick * 9 / 10, "{window} ms");
-    assert!(times.steps.iter().all(|step| *step >= STEP_MS), "{:?}", times.steps);
-    assert!(step < STEP_MS + 3 * tick, "{step} ms");
+    assert!(
+        times.steps.iter().all(|step| *step >= STEP_MS),
+        "{:?}",
+        times.steps
+    );
+    // As with one: the step that was asked for, and two ticks, however long a tick takes here.
+    assert!(
+        step <= STEP_MS + 2 * window.max(PACE.speed * 1_000),
+        "{step} ms of {STEP_MS}"
+    );
+    let [leads, stands_by] = &planes;
     for plane in &planes {
         let (fenced, conflicts) = (plane.txns("fenced").await, plane.txns("conflict").await);
         eprintln!("{}: {fenced} fenced, {conflicts} conflicts", plane.name);
         assert_eq!(fenced, 0.0);
     }
+    let ticks = async |plane: &Plane| {
+        plane
+            .metrics()
+            .await
+            .sum("serin_cp_tick_duration_seconds_count", &[])
+    };
+    assert_eq!(ticks(stands_by).await, 0.0, "two tick");
+    assert!(ticks(leads).await >= (times.windows.len()) as f64);
 }
 
 /// By the source's clock, in milliseconds.
@@ -83,7 +107,9 @@ async fn is_plain(store: Store, route: &str, times: &mut Times) {
         assert!(elapsed <= 2_000, "{route}: a tick of {elapsed} ms");
     }
     let windows = windows(events(&records));
-    times.windows.extend(windows.iter().map(|(from, to)| to - from));
+    times
+        .windows
+        .extend(windows.iter().map(|(from, to)| to - from));
     times.steps.extend(history::judged_ms(&records));
 }
 
@@ -94,7 +120,9 @@ pub(crate) async fn an_abort_and_a_promotion_at_once_have_one_winner_and_no_half
     let all = size("STORY_RACES", 100);
     let mut promoted_first = 0;
     for first in (0..all).step_by(AT_ONCE) {
-        let names: Vec<String> = (first..all.min(first + AT_ONCE)).map(|n| format!("r{n}")).collect();
+        let names: Vec<String> = (first..all.min(first + AT_ONCE))
+            .map(|n| format!("r{n}"))
+            .collect();
         let mut ids = Vec::new();
         stage.routes(&planes[0].admin(), &names).await;
         for name in &names {
@@ -112,10 +140,18 @@ pub(crate) async fn an_abort_and_a_promotion_at_once_have_one_winner_and_no_half
             let after = Duration::from_millis((first + n) as u64 * 97 % 1_300);
             races.spawn(race(stage.store, (name.clone(), id.clone()), apis, after));
         }
-        promoted_first += races.join_all().await.into_iter().filter(|promoted| *promoted).count();
+        promoted_first += races
+            .join_all()
+            .await
+            .into_iter()
+            .filter(|promoted| *promoted)
+            .count();
     }
     eprintln!("{all} races, the promotion was first in {promoted_first}");
-    assert!(promoted_first > 0 && promoted_first < all, "no race: {promoted_first} of {all}");
+    assert!(
+        promoted_first > 0 && promoted_first < all,
+        "no race: {promoted_first} of {all}"
+    );
 }
 
 /// Whether the promotion was first.
@@ -130,7 +166,9 @@ async fn race(
     assert_eq!(opened.status(), 200, "{}", opened.text());
     // The moment is what is tried here, nothing is waited for.
     let _ = timeout(after, pending::<()>()).await;
-    let aborted = aborts.post(&format!("/rollouts/{id}/abort"), &json!({})).await;
+    let aborted = aborts
+        .post(&format!("/rollouts/{id}/abort"), &json!({}))
+        .await;
     assert_eq!(aborted.status(), 200, "{}", aborted.text());
 
     let records = store.history(&route).await;
@@ -138,16 +176,39 @@ async fn race(
     let made = transitions(&records);
     let promoted = count(&records, "t17") == 1;
     let end: &[&str] = if promoted { &["t17", "t19"] } else { &["t10"] };
-    let mut tail: Vec<&String> =
-        made.iter().skip_while(|name| *name != "gate").filter(|name| *name != "gate" && *name != "t6").collect();
+    let mut tail: Vec<&String> = made
+        .iter()
+        .skip_while(|name| *name != "gate")
+        .filter(|name| *name != "gate" && *name != "t6")
+        .collect();
     tail.retain(|name| *name != "rebase");
     assert_eq!(tail, end, "{route}: {made:?}");
-    let state = store.kept(&format!("rollouts/{route}/state")).await.expect("a state");
-    let document = store.kept(&format!("config/routes/{route}")).await.expect("a route");
-    let last = store.list(&format!("rollouts/{route}/history/")).await.pop().expect("a record");
-    assert_eq!(state.mod_revision, document.mod_revision, "{route}: not one transaction");
-    assert_eq!(state.mod_revision, last.mod_revision, "{route}: not one transaction");
-    assert!(is_taken_back(&document.json()["traffic"]), "{route}: {}", document.json());
+    let state = store
+        .kept(&format!("rollouts/{route}/state"))
+        .await
+        .expect("a state");
+    let document = store
+        .kept(&format!("config/routes/{route}"))
+        .await
+        .expect("a route");
+    let last = store
+        .list(&format!("rollouts/{route}/history/"))
+        .await
+        .pop()
+        .expect("a record");
+    assert_eq!(
+        state.mod_revision, document.mod_revision,
+        "{route}: not one transaction"
+    );
+    assert_eq!(
+        state.mod_revision, last.mod_revision,
+        "{route}: not one transaction"
+    );
+    assert!(
+        is_taken_back(&document.json()["traffic"]),
+        "{route}: {}",
+        document.json()
+    );
     assert_eq!(state.json()["phase"], "Aborted");
     promoted
 }
@@ -159,25 +220,43 @@ pub(crate) async fn an_abort_needs_no_leader_no_prometheus_and_no_router() {
     stage.route(&leader.admin(), "chat").await;
     let id = start(&leader.admin(), "chat", &long_plan()).await;
     let judged = |state: &State| state.sub() == "Analysing";
-    stage.store.until(("chat", "it is judged"), SOON * 2, judged).await;
+    stage
+        .store
+        .until(("chat", "it is judged"), SOON * 2, judged)
+        .await;
 
     leader.process.signal("STOP").await;
     stage.store.vacate().await;
     let mut gateway = stage.store.gateway().await;
-    gateway.put("election/control-plane", b"{\"id\":\"nobody\"}").await.expect("etcd writes");
+    gateway
+        .put("election/control-plane", b"{\"id\":\"nobody\"}")
+        .await
+        .expect("etcd writes");
     leader.process.signal("CONT").await;
     leader.process.kill().await;
-    stage.prometheus.fault(Some(serin_tests::scripted_prometheus::Fault::Refuses));
+    stage
+        .prometheus
+        .fault(Some(serin_tests::scripted_prometheus::Fault::Refuses));
     stage.routers.hold(&["r1", "r2"], true);
     assert_ne!(stage.store.leader().await, other.api.to_string());
 
     let began = Instant::now();
-    let aborted = other.admin().post(&format!("/rollouts/{id}/abort"), &json!({})).await;
+    let aborted = other
+        .admin()
+        .post(&format!("/rollouts/{id}/abort"), &json!({}))
+        .await;
     assert_eq!(aborted.status(), 200, "{}", aborted.text());
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
     let records = stage.store.history("chat").await;
     assert_eq!(history::faults(&records), Vec::<String>::new());
-    assert_eq!(transitions(&records).last().map(String::as_str), Some("t10"));
+    assert_eq!(
+        transitions(&records).last().map(String::as_str),
+        Some("t10")
+    );
     let traffic = stage.store.traffic("chat").await;
     assert!(is_taken_back(&traffic), "{traffic}");
 }
@@ -247,8 +326,14 @@ pub(crate) async fn the_same_idempotency_key_has_one_effect_and_the_same_answer(
         assert_eq!(answer.status(), 200, "{}", answer.text());
         assert_eq!(answer.text(), answers[0].text());
     }
-    let other = planes[0].post(&path, &json!({"full": true}), "the-same").await;
-    assert_eq!(other.map(|answer| answer.status()), Some(422), "another body");
+    let other = planes[0]
+        .post(&path, &json!({"full": true}), "the-same")
+        .await;
+    assert_eq!(
+        other.map(|answer| answer.status()),
+        Some(422),
+        "another body"
+    );
     let records = stage.store.history("chat").await;
     assert_eq!(count(&records, "t7"), 1, "{:?}", transitions(&records));
 
@@ -262,7 +347,13 @@ pub(crate) async fn the_same_idempotency_key_has_one_effect_and_the_same_answer(
         planes[1].post(path, &plan, "one-start")
     );
     let (one, two) = (one.expect("an answer"), two.expect("an answer"));
-    assert_eq!((one.status(), two.status()), (201, 201), "{} {}", one.text(), two.text());
+    assert_eq!(
+        (one.status(), two.status()),
+        (201, 201),
+        "{} {}",
+        one.text(),
+        two.text()
+    );
     assert_eq!(one.text(), two.text());
     let records = stage.store.history("other").await;
     assert_eq!(count(&records, "t1"), 1, "{:?}", transitions(&records));

@@ -32,7 +32,9 @@ async fn is_done_once(transition: &'static str, lost: Lost) {
     let stage = Stage::start().await;
     let wire = Wire::to(stage.etcd.address()).await;
     let place = format!("{transition}.before");
-    let leader = stage.plane("leader", &stage.launch_by(wire.address).stops_at(&place)).await;
+    let leader = stage
+        .plane("leader", &stage.launch_by(wire.address).stops_at(&place))
+        .await;
     stage.store.is_led_by(&leader, SOON).await;
     let other = stage.plane("other", &stage.launch()).await;
     stage.route(&other.admin(), "chat").await;
@@ -41,16 +43,26 @@ async fn is_done_once(transition: &'static str, lost: Lost) {
     is_stopped(&leader).await;
     loses(&wire, &leader, (stage.store, transition), lost).await;
     let unknown = async || leader.process.printed();
-    eventually("the leader does not know what became of it", SOON, unknown, |log| {
-        log.contains("outcome of a rollout's step is unknown")
-    })
+    eventually(
+        "the leader does not know what became of it",
+        SOON,
+        unknown,
+        |log| log.contains("outcome of a rollout's step is unknown"),
+    )
     .await;
-    stage.store.until(("chat", "it ends"), ENDS_WITHIN, State::has_ended).await;
+    stage
+        .store
+        .until(("chat", "it ends"), ENDS_WITHIN, State::has_ended)
+        .await;
     let records = stage.store.history("chat").await;
     assert_eq!(history::faults(&records), Vec::<String>::new());
     let whole = ["t1", "t2", "t5", "t6", "t7", "t6", "t17", "t6", "t18"];
     assert_eq!(transitions(&records), whole, "{lost:?}");
-    assert_eq!(stage.store.leader().await, leader.api.to_string(), "no reason to lose the lead");
+    assert_eq!(
+        stage.store.leader().await,
+        leader.api.to_string(),
+        "no reason to lose the lead"
+    );
 }
 
 /// Lets a stopped leader go on, and loses its next step or what is said to it.
@@ -75,12 +87,18 @@ async fn loses(wire: &Wire, leader: &Plane, (store, transition): (Store, &str), 
 
 /// RO22, T7 and T17 by the controller.
 pub(crate) async fn a_step_that_arrived_and_whose_answer_did_not_is_done_once() {
-    tokio::join!(is_done_once("t7", Lost::Answer), is_done_once("t17", Lost::Answer));
+    tokio::join!(
+        is_done_once("t7", Lost::Answer),
+        is_done_once("t17", Lost::Answer)
+    );
 }
 
 /// RO22
 pub(crate) async fn a_step_that_did_not_arrive_is_done_once_and_later() {
-    tokio::join!(is_done_once("t7", Lost::Step), is_done_once("t17", Lost::Step));
+    tokio::join!(
+        is_done_once("t7", Lost::Step),
+        is_done_once("t17", Lost::Step)
+    );
 }
 
 async fn is_answered(lost: Lost) -> Answer {
@@ -94,7 +112,10 @@ async fn is_answered(lost: Lost) -> Answer {
     let waits = json!({"promotion": {"gate": "go", "bake": "3600s"}});
     let id = start(&leader.admin(), "chat", &plan(&[50], &waits)).await;
     let waits = |state: &State| state.phase() == "WaitingPromotion";
-    stage.store.until(("chat", "it waits"), ENDS_WITHIN, waits).await;
+    stage
+        .store
+        .until(("chat", "it waits"), ENDS_WITHIN, waits)
+        .await;
 
     let path = format!("/rollouts/{id}/promote");
     let body = json!({});

@@ -24,13 +24,15 @@ EXCESS = [0.01, 0.02, 0.05, 0.10, 0.25, 0.50, 0.90]
 PRIOR = [0.10, 0.25, 0.30, 0.15, 0.10, 0.05, 0.05]
 EDGE = 1e-6
 HALF_LIFE_MS = 30 * 60 * 1000
-# The credit that a candidate may save up: no alternative falls below e^-30.
-FLOOR = -30.0
+# Part of a component that starts later: 1/(i(i+1)) of it after the i-th window, so that the credit a
+# candidate saves up is bounded.
+LATER = 0.05
 # An hour of even traffic, as it would weigh now in a rate of that half-life, with a prior of 1/2.
 HOUR_WEIGHS = 0.75 / (2 * math.log(2))
-# 5.8: as much as ten pairs of independent windows; and at most so much tempering.
-PRIOR_PAIRS = 10.0
+# 5.8: weighs like five pairs of independent windows; at most so much tempering, of all and of a pair.
+PRIOR_PAIRS = 5.0
 PHI_MAX = 20.0
+PAIR_MAX = 40.0
 # 5.4
 PARTS = [0.0, 0.25, 0.5, 0.75]
 # 5.6: canary attempts due within a block, and their part that must have ended.
@@ -199,7 +201,7 @@ def clip(rate):
 
 
 def log_sum(terms):
-    terms = [(weight, log) for weight, log in terms if weight > 0]
+    terms = [(weight, log) for weight, log in terms if weight > 0 and log > -math.inf]
     top = max(log for _, log in terms)
     return top + math.log(sum(weight * math.exp(log - top) for weight, log in terms))
 
@@ -261,21 +263,36 @@ class Bound:
     def __init__(self, null, tolerance):
         self.null, self.tolerance = null, tolerance
         self.at, self.rate = None, Rate((0, 0))
-        self.harm, self.started = [0.0] * 7, 0
+        # By alternative, what has started; components that have not, windows since the newest.
+        self.harm, self.started, self.waiting, self.windows = [-math.inf] * 7, 0, 0.0, 0
         self.certificate = [0.0] * 4
-        self.last, self.sum, self.pairs, self.phi = {}, 0.0, 0.0, 1.0
+        self.last, self.sum, self.pairs = {}, 0.0, 0.0
         self.seen = 0
 
     def open(self, at, hour, is_events, components):
+        if self.started == 0:
+            self.waiting = float(components)
         if self.started < components:
-            fresh = self.started == 0
-            self.harm = [0.0 if fresh else log_sum([(1, log), (1, 0)]) for log in self.harm]
-            self.started += 1
+            self.started, self.windows = self.started + 1, 0
+            self.release(1 - LATER)
         if self.rate.value() is None or (not is_events and at != self.at):
             self.rate = Rate(hour)
+        if at != self.at:
+            # Windows of two bounds are not compared.
+            self.last = {}
         self.at, self.certificate = at, [0.0] * 4
-        phi = (self.sum + PRIOR_PAIRS) / (self.pairs + PRIOR_PAIRS)
-        self.phi = min(max(phi, 1.0), PHI_MAX)
+
+    @property
+    def phi(self):
+        """How much counts vary, as seen so far: less two standard errors, so chance tempers little."""
+        pairs = self.pairs + PRIOR_PAIRS
+        phi = (self.sum + PRIOR_PAIRS) / pairs - 2 * math.sqrt(2 / pairs)
+        return min(max(phi, 1.0), PHI_MAX)
+
+    def release(self, part):
+        part = min(part, self.waiting)
+        self.waiting -= part
+        self.harm = [log_sum([(1, log), (part, 0.0)]) for log in self.harm]
 
     def judge(self, window, ms, is_whole, is_alone):
         ratio, margin = self.null
@@ -287,8 +304,9 @@ class Bound:
             for k, excess in enumerate(EXCESS):
                 theta_c = clip(limit + excess)
                 if theta_c > limit + EDGE:
-                    step = log_ratio(window, theta_c, theta, self.null) / self.phi
-                    self.harm[k] = max(FLOOR, self.harm[k] + step)
+                    self.harm[k] += log_ratio(window, theta_c, theta, self.null) / self.phi
+            self.windows += 1
+            self.release(LATER / (self.windows * (self.windows + 1)))
             if self.tolerance is not None and is_whole:
                 self.certify(window, theta)
         self.seen += window["c"][0]
@@ -313,13 +331,14 @@ class Bound:
         both = (e + f) / (n + m)
         variance = both * (1 - both) * (1 / n + 1 / m)
         if variance > 0:
-            self.sum += (e / n - f / m) ** 2 / variance
+            self.sum += min((e / n - f / m) ** 2 / variance, PAIR_MAX)
             self.pairs += 1
 
     def value(self, components):
-        waiting = (components - self.started) / components
+        if not self.started:
+            return 0.0
         running = [(pi / components, log) for pi, log in zip(PRIOR, self.harm)]
-        return log_sum(running + [(waiting, 0.0)]) if self.started else 0.0
+        return log_sum(running + [(self.waiting / components, 0.0)])
 
 
 # --- the rollout --------------------------------------------------------------------------------
@@ -391,7 +410,7 @@ class Rollout:
         errors = window["counts"]["errors"][0]
         rejections = window["counts"].get("rejections", [{"c": [0, 0], "s": [0, 0]}])[0]
         for arm in ("c", "s"):
-            refused = rejections[arm][1] if "rejections" in self.plan.metrics else 0
+            refused = rejections[arm][1]
             self.since[arm][0] += errors[arm][0] + refused
             self.since[arm][1] += errors[arm][1] + refused
         ended = window["ended"]
@@ -504,7 +523,8 @@ class Rollout:
             if not of or self.plan.metrics[name].get("mode") == "observe":
                 continue
             logs = [log_sum([(0.25, log) for log in bound.certificate]) for bound in of]
-            found = log_sum([(1 / len(logs), log) for log in logs])
+            # Each bound must be proven.
+            found = min(logs)
             wanted = -math.log(self.plan.beta)
             need(found >= wanted, f"record {seq}: the certificate of {name}: {found} of {wanted}")
 

@@ -29,7 +29,8 @@ pub(crate) async fn an_outage_of_prometheus_holds_and_loses_no_increment() {
     let stage = Stage::apart(Pace::TENFOLD, &ROUTERS, 2).await;
     let mut story = Story::begin(&stage, "ro9", Traffic::healthy(200.0)).await;
     let mut held = with(plan(&[5.0, 25.0]), "/steps/0/minDuration", json!("200s"));
-    held["analysis"]["blindMax"] = json!("16s");
+    held["analysis"]["blindMax"] = json!("9s");
+    held["analysis"]["consecutiveErrorLimit"] = json!(2);
     story.start(&held).await;
     story
         .until("it analyses", 60, |seen| {
@@ -44,7 +45,7 @@ pub(crate) async fn an_outage_of_prometheus_holds_and_loses_no_increment() {
     assert_eq!((seen.share(), seen.verdict()), (5.0, "error"), "{seen:#?}");
     assert_eq!(source_up(&stage).await, Some(0.0), "it is visible");
     story
-        .stays("held", 3, |seen| seen.is("Paused") && seen.share() == 5.0)
+        .stays("held", 1, |seen| seen.is("Paused") && seen.share() == 5.0)
         .await;
     stage.prometheus.fault(None);
     story

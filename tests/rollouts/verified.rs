@@ -42,11 +42,6 @@ pub(crate) async fn verified(story: &Story<'_>) {
     let said = story.stage.command(&verified).await;
     assert_eq!(said.code, Some(0), "{}: {said:?}", story.route);
     let records = story.history().await;
-    std::fs::write(
-        format!("/tmp/serin/h7/{}.json", story.route),
-        json!(records).to_string(),
-    )
-    .unwrap();
     let (agrees, said) = recomputed(&records).await;
     assert!(agrees, "{}: {said}", story.route);
     println!("{}: {}", story.route, said.trim());

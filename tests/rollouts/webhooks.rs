@@ -77,35 +77,47 @@ fn locked(inside: &Mutex<Inside>) -> MutexGuard<'_, Inside> {
     inside.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A rollout on a route of its own that asks at a path of its name.
+async fn asking<'a>(stage: &'a Stage, receiver: &Receiver, route: &str) -> Story<'a> {
+    let path = format!("/{route}");
+    let mut story = Story::begin(stage, route, Traffic::healthy(100.0)).await;
+    let mut asking = endless(&[5.0, 25.0]);
+    asking["analysis"]["threshold"] = json!(1000);
+    asking["analysis"]["webhooks"] = json!([
+        {"name": "check", "type": "rollout", "url": receiver.url(&path), "timeout": "2s"}
+    ]);
+    story.start(&asking).await;
+    story
+}
+
+/// The body and the key are those of Flagger, and say whose they are.
+fn names_itself(receiver: &Receiver, route: &str, id: &str) {
+    let path = format!("/{route}");
+    let body = &receiver.bodies(&path)[0];
+    assert_eq!(body["name"], route, "{body}");
+    assert_eq!(body["namespace"], "serin", "{body}");
+    assert_eq!(body["phase"], "Progressing", "{body}");
+    assert_eq!(body["serin"]["rolloutId"], id, "{body}");
+    let keys = receiver.keys(&path);
+    let own = format!("{id}/");
+    assert!(keys.iter().all(|key| key.starts_with(&own)), "{keys:?}");
+}
+
 /// RO34: five webhooks of type `rollout` on five routes.
 pub(crate) async fn a_webhook_delays_nobody_and_each_answer_means_what_it_says() {
     let stage = Stage::shared().await;
     let receiver = Receiver::start();
+    let says = |status: u16, body: &str| Reply::Says(status, body.to_owned());
     let table = [
         ("ro34-hangs", Reply::Never),
-        ("ro34-fails", Reply::Says(500, "{}".to_owned())),
-        ("ro34-empty", Reply::Says(204, String::new())),
-        (
-            "ro34-waits",
-            Reply::Says(200, r#"{"verdict":"wait"}"#.to_owned()),
-        ),
-        (
-            "ro34-back",
-            Reply::Says(200, r#"{"verdict":"rollback"}"#.to_owned()),
-        ),
+        ("ro34-fails", says(500, "{}")),
+        ("ro34-empty", says(204, "")),
+        ("ro34-waits", says(200, r#"{"verdict":"wait"}"#)),
+        ("ro34-back", says(200, r#"{"verdict":"rollback"}"#)),
     ];
     let mut stories = BTreeMap::new();
     for (route, reply) in table {
-        let path = format!("/{route}");
-        receiver.reply(&path, Reply::Says(200, "{}".to_owned()));
-        let mut story = Story::begin(&stage, route, Traffic::healthy(100.0)).await;
-        let mut asking = endless(&[5.0, 25.0]);
-        asking["analysis"]["threshold"] = json!(1000);
-        asking["analysis"]["webhooks"] = json!([
-            {"name": "check", "type": "rollout", "url": receiver.url(&path), "timeout": "2s"}
-        ]);
-        story.start(&asking).await;
-        stories.insert(route, (story, reply));
+        stories.insert(route, (asking(&stage, &receiver, route).await, reply));
     }
     for (route, (story, reply)) in &stories {
         story
@@ -118,46 +130,28 @@ pub(crate) async fn a_webhook_delays_nobody_and_each_answer_means_what_it_says()
     let failed = |seen: &Seen| seen.number("/counters/failedChecks/webhook:check");
     let seen = of("ro34-back").ends("Failed", 20).await;
     assert_eq!(seen.0["guard"], "webhook", "{seen:#?}");
+    let counted = |seen: &Seen| failed(seen) >= 2;
     of("ro34-fails")
-        .until("failed checks are counted", 30, |seen| failed(seen) >= 3)
+        .until("failed checks count", 30, counted)
         .await;
-    of("ro34-hangs")
-        .until("so are time-outs", 30, |seen| failed(seen) >= 2)
-        .await;
+    of("ro34-hangs").until("so do time-outs", 30, counted).await;
     let asked = receiver.bodies("/ro34-empty").len();
     receiver.hears("/ro34-empty", asked + 3).await;
     receiver.hears("/ro34-waits", 4).await;
     for route in ["ro34-empty", "ro34-waits"] {
         let seen = of(route).state().await;
-        assert!(
-            failed(&seen) == 0 && seen.is("Progressing"),
-            "{route}: {seen:#?}"
-        );
+        let holds = failed(&seen) == 0 && seen.is("Progressing");
+        assert!(holds, "{route}: {seen:#?}");
     }
     assert_eq!(of("ro34-empty").state().await.verdict(), "pass");
+    names_itself(&receiver, "ro34-fails", &of("ro34-fails").id);
     // None of them is late, the one that hangs included.
     for route in ["ro34-hangs", "ro34-fails", "ro34-empty", "ro34-waits"] {
-        let seen = of(route).state().await;
-        let age = stage
-            .prometheus
-            .now_ms()
-            .saturating_sub(seen.number("/cursorMs"));
-        assert!(age <= 4 * of(route).tick_ms(), "{route} is {age} ms late");
-    }
-    let body = &receiver.bodies("/ro34-fails")[0];
-    assert_eq!(body["name"], "ro34-fails", "{body}");
-    assert_eq!(
-        (&body["namespace"], &body["phase"]),
-        (&json!("serin"), &json!("Progressing"))
-    );
-    let id = &of("ro34-fails").id;
-    assert_eq!(body["serin"]["rolloutId"], id.as_str(), "{body}");
-    let keys = receiver.keys("/ro34-fails");
-    assert!(
-        keys.iter().all(|key| key.starts_with(&format!("{id}/"))),
-        "{keys:?}"
-    );
-    for route in ["ro34-hangs", "ro34-fails", "ro34-empty", "ro34-waits"] {
+        let on_time = |seen: &Seen| {
+            let now = stage.prometheus.now_ms();
+            now.saturating_sub(seen.number("/cursorMs")) <= 4 * of(route).tick_ms()
+        };
+        of(route).until("its ticks go on", 20, on_time).await;
         of(route).does("abort", &json!({})).await;
     }
 }

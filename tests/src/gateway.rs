@@ -115,7 +115,11 @@ impl Gateway {
 
 fn kept(entry: &Value) -> Option<Kept> {
     let text = |field: &str| entry[field].as_str().unwrap_or("0").to_owned();
-    let bytes = |field: &str| STANDARD.decode(entry[field].as_str().unwrap_or_default()).ok();
+    let bytes = |field: &str| {
+        STANDARD
+            .decode(entry[field].as_str().unwrap_or_default())
+            .ok()
+    };
     let key = String::from_utf8(bytes("key")?).ok()?;
     Some(Kept {
         key: key.strip_prefix(PREFIX)?.to_owned(),

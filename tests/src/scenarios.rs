@@ -25,13 +25,13 @@ pub struct Scenario {
     pub run: fn() -> Running,
 }
 
-/// Scenarios by file and function; each file is a module of the binary.
+/// Scenarios by module and function; the modules are those of the place where it is written.
 #[macro_export]
 macro_rules! scenarios {
     ($($group:ident: $($name:ident),+ $(,)?;)+) => {
         vec![$($($crate::scenarios::Scenario {
             name: concat!(stringify!($group), "::", stringify!($name)),
-            run: || Box::pin(crate::$group::$name()),
+            run: || Box::pin($group::$name()),
         },)+)+]
     };
 }
@@ -84,7 +84,9 @@ pub fn main(all: &[Scenario], at_once: usize) -> ExitCode {
         .copied()
         .collect();
     if arguments.lists {
-        chosen.iter().for_each(|scenario| println!("{}: test", scenario.name));
+        chosen
+            .iter()
+            .for_each(|scenario| println!("{}: test", scenario.name));
         return ExitCode::SUCCESS;
     }
     println!("\nrunning {} tests", chosen.len());
@@ -113,12 +115,20 @@ pub fn main(all: &[Scenario], at_once: usize) -> ExitCode {
 }
 
 fn work(queue: &Mutex<VecDeque<Scenario>>, failures: &Failures) {
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let next = || {
+        queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
+    };
     while let Some(scenario) = next() {
         let begun = Instant::now();
         let named = thread::Builder::new().name(scenario.name.to_owned());
         let running = named.spawn(move || {
-            let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+            let runtime = Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build();
             let runtime = runtime.expect("a runtime can be built");
             runtime.block_on((scenario.run)());
         });
@@ -156,7 +166,10 @@ mod tests {
             (&["--test-threads", "a", "--skip", "b"], "a::b", false),
         ];
         for (words, name, taken) in table {
-            let words = ["program"].iter().chain(words).map(|word| (*word).to_owned());
+            let words = ["program"]
+                .iter()
+                .chain(words)
+                .map(|word| (*word).to_owned());
             assert_eq!(Arguments::read(words).takes(name), taken, "{name}");
         }
     }

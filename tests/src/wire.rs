@@ -84,7 +84,8 @@ impl Wire {
 
     /// Holds what goes to the server, and what comes from it; or lets it pass.
     pub fn hold(&self, up: bool, down: bool) {
-        self.held.send_modify(|held| (held.up, held.down) = (up, down));
+        self.held
+            .send_modify(|held| (held.up, held.down) = (up, down));
     }
 
     /// Ends all connections now; what waits is lost. New ones are taken.
@@ -143,8 +144,18 @@ async fn join(
     let began = told.borrow().cuts;
     let (from_program, to_program) = program.into_split();
     let (from_server, to_server) = server.into_split();
-    let up = pass((from_program, to_server), (Way::Up, began), told.clone(), &counts);
-    let down = pass((from_server, to_program), (Way::Down, began), told.clone(), &counts);
+    let up = pass(
+        (from_program, to_server),
+        (Way::Up, began),
+        told.clone(),
+        &counts,
+    );
+    let down = pass(
+        (from_server, to_program),
+        (Way::Down, began),
+        told.clone(),
+        &counts,
+    );
     tokio::select! {
         _ = up => {}
         _ = down => {}

@@ -75,7 +75,10 @@ async fn a_candidate_that_is_no_worse_is_promoted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_candidate_that_breaks_is_taken_back_and_no_caller_notices() {
     let printed = told(&mut demo(&["--break"])).await;
-    assert!(printed.contains("The candidate was taken back"), "{printed}");
+    assert!(
+        printed.contains("The candidate was taken back"),
+        "{printed}"
+    );
     assert!(
         printed.contains("From the first failure to weight 0 in every router: "),
         "{printed}"

@@ -61,7 +61,7 @@ const LEVELS: [(&str, u8); 44] = [
 ];
 
 /// The same inside the control plane.
-const CONTROL_PLANE: [(&str, u8); 27] = [
+const CONTROL_PLANE: [(&str, u8); 43] = [
     ("lib", 4),
     // A stage for tests inside the crate.
     ("stage/", 4),
@@ -90,6 +90,22 @@ const CONTROL_PLANE: [(&str, u8); 27] = [
     ("analysis/reader/", 2),
     ("http", 2),
     ("http/", 2),
+    ("failpoint", 2),
+    ("care/", 2),
+    ("rollout/", 2),
+    ("rollout/mod", 1),
+    ("rollout/supervisor", 3),
+    ("rollout/runner", 3),
+    ("rollout/plan", 1),
+    ("rollout/plan/", 1),
+    ("rollout/state", 1),
+    ("rollout/event", 1),
+    ("rollout/machine/", 1),
+    ("rollout/traffic", 1),
+    ("rollout/canonical", 1),
+    ("rollout/definition", 1),
+    ("rollout/record", 1),
+    ("rollout/verify", 1),
 ];
 
 /// A crate whose files have levels.

@@ -118,6 +118,10 @@ fn needed(file: &v1::File, findings: &mut Findings) {
 }
 
 fn rollouts(file: &v1::File, findings: &mut Findings) {
+    if file.routes.is_empty() {
+        // A file of plans alone, for `serin rollout start`: the store knows the routes.
+        return;
+    }
     for (i, rollout) in file.rollouts.iter().enumerate() {
         let at = Pointer::root().key("rollouts").at(i);
         if rollout.route.is_empty() {

@@ -94,7 +94,10 @@ fn the_control_planes_settings_are_enforced() {
                   prometheus: 'http://u:p@prometheus:9090/prefix', \
                   tokens: [{name: a, role: admin, env: A}]}}";
     assert_eq!(warned(server), [""; 0]);
-    let bad = yaml::read("f", "server: {controlPlane: {prometheus: 'prometheus:9090'}}");
+    let bad = yaml::read(
+        "f",
+        "server: {controlPlane: {prometheus: 'prometheus:9090'}}",
+    );
     assert!(bad.is_err());
 }
 

@@ -178,10 +178,10 @@ impl Live {
 
     /// Who gets a request: `true` for the canary.
     pub(super) fn assign(&self, draws: &mut Draws) -> Option<(&str, bool)> {
-        if let Some(canary) = &self.canary {
-            if draws.below(self.share()) {
-                return Some((canary, true));
-            }
+        if let Some(canary) = &self.canary
+            && draws.below(self.share())
+        {
+            return Some((canary, true));
         }
         let is_canary = |name: &String| self.canary.as_ref() == Some(name);
         let others = self.weights.iter().filter(|(name, _)| !is_canary(name));
