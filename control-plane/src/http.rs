@@ -11,7 +11,7 @@ use std::{
     rc::Rc,
     sync::{Arc, OnceLock},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use actix_service::{Service, fn_service};
@@ -31,10 +31,8 @@ use serin_proto::address::Networks;
 use tokio::{
     net::TcpStream,
     sync::{Semaphore, mpsc, oneshot},
-    time::timeout_at,
+    time::timeout,
 };
-
-use crate::clock;
 
 /// Requests that may wait for their turn.
 const QUEUE_MAX: usize = 256;
@@ -100,7 +98,6 @@ pub(crate) enum Failed {
 #[derive(Debug)]
 struct Job {
     request: Request,
-    until: Instant,
     reply: oneshot::Sender<Result<Answer, Failed>>,
 }
 
@@ -111,12 +108,7 @@ impl Http {
     /// There is no whole answer. It may have been acted upon unless nothing was connected.
     pub(crate) async fn send(&self, request: Request) -> Result<Answer, Failed> {
         let (reply, answer) = oneshot::channel();
-        let until = clock::now() + request.timeout;
-        let job = Job {
-            request,
-            until,
-            reply,
-        };
+        let job = Job { request, reply };
         let jobs = self.jobs.get_or_init(start).as_ref().ok_or(Failed::Ended)?;
         jobs.try_send(job).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => Failed::Busy,
@@ -165,13 +157,10 @@ async fn work(mut waiting: mpsc::Receiver<Job>) {
 }
 
 async fn serve(client: &Client, job: Job) {
-    let Job {
-        request,
-        until,
-        mut reply,
-    } = job;
+    let Job { request, mut reply } = job;
     let late = Failed::Timeout(request.timeout);
-    let exchange = timeout_at(until.into(), exchange(client, request));
+    // From its turn on: others that hang must not look like silence of this one.
+    let exchange = timeout(request.timeout, exchange(client, request));
     let answer = tokio::select! {
         answer = exchange => answer.unwrap_or(Err(late)),
         // Whoever asked has gone.

@@ -146,10 +146,7 @@ impl SampleRatio {
 }
 
 /// The window of both arms' errors, as guards count them: whatever the reason.
-pub(super) fn any_reason(errors: Window, rejections: Option<Window>) -> Window {
-    let Some(rejections) = rejections else {
-        return errors;
-    };
+pub(super) fn any_reason(errors: Window, rejections: Window) -> Window {
     let both = |errors: Counts, rejections: Counts| Counts {
         n: errors.n.saturating_add(rejections.e),
         e: errors.e.saturating_add(rejections.e),

@@ -103,6 +103,10 @@ impl Tested {
         }
     }
 
+    fn has_evidence(&self) -> bool {
+        self.mean.is_some() || !self.bounds.is_empty()
+    }
+
     fn start_component(&mut self, metric: &MetricPlan, components: u32) {
         for bound in &mut self.bounds {
             bound.harm.start_component(components);
@@ -126,6 +130,10 @@ impl Tested {
             if bound.theta_b.rate().is_none() || (!is_fixed && at != bound.at) {
                 bound.theta_b = Smoothed::of_hour(hour.unwrap_or_default());
             }
+            if at != bound.at {
+                // Windows of two bounds are not to be compared.
+                bound.dispersion.last.clear();
+            }
             bound.at = at;
             bound.counts = Window::default();
             bound.certificate = Certificate::default();
@@ -143,8 +151,8 @@ impl Analysis {
             let hour = hour.and_then(|hours| hours.first()).copied();
             self.cause.seed(hour.unwrap_or_default());
         }
-        self.exposures += 1;
         self.adopt(plan, Tested::of);
+        self.exposures += 1;
         for metric in &plan.metrics {
             if let Some(tested) = self.metrics.get_mut(&metric.name) {
                 tested.open(metric, self.components, opening);
@@ -159,9 +167,10 @@ impl Analysis {
     }
 
     /// Brings the metrics into line with a plan that may have changed (T13): those that left are
-    /// dropped, those that came begin now. A share given to evidence that was only looked at so far
-    /// would be given in hindsight: it begins anew.
+    /// dropped, those that came begin now, which is counted: it spends a fresh part of alpha. A share
+    /// given to evidence that was only looked at so far would be given in hindsight: it begins anew.
     fn adopt(&mut self, plan: &AnalysisPlan, fresh: impl Fn(&MetricPlan) -> Tested) {
+        let is_first = self.exposures == 0;
         let planned = |name: &String| plan.metrics.iter().any(|m| m.name == *name);
         self.metrics.retain(|name, _| planned(name));
         for metric in &plan.metrics {
@@ -171,7 +180,10 @@ impl Analysis {
             } else if share.is_some() {
                 continue;
             }
-            self.metrics.insert(metric.name.clone(), fresh(metric));
+            let tested = fresh(metric);
+            let acts = metric.mode != Mode::Observe && tested.has_evidence();
+            self.restarts += u32::from(acts && !is_first);
+            self.metrics.insert(metric.name.clone(), tested);
         }
     }
 
@@ -190,7 +202,7 @@ impl Analysis {
 
     pub(super) fn forget(&mut self, metric: &str) {
         self.checks.remove(metric);
-        self.restarts += u32::from(self.metrics.remove(metric).is_some());
+        self.metrics.remove(metric);
     }
 
     /// The bucket bounds of the running exposure by metric, as [`super::sample::Opening`] gave them.
@@ -229,27 +241,26 @@ impl Analysis {
     #[must_use]
     pub fn log_threshold(&self, plan: &AnalysisPlan, metric: &MetricPlan) -> f64 {
         let share = match metric.mode {
-            Mode::Enforce => self.share(metric).max(SHARE_MIN),
+            Mode::Enforce => (self.share(metric) / self.spent(plan)).max(SHARE_MIN),
             Mode::PauseOnly | Mode::Observe => 1.0,
         };
         -(self.alpha_or(plan) * share).ln()
     }
 
-    /// `ln E` of the certificate and where it is reached; `None`: none is asked of this metric, or
-    /// there is nothing to compare.
+    /// `ln E` of the certificate and where it is reached; `None`: none is asked of this metric. All
+    /// bounds must be proven: the least counts, and one that is not known is not proven.
     #[must_use]
     pub fn log_certificate(&self, plan: &AnalysisPlan, metric: &MetricPlan) -> Option<(f64, f64)> {
         tolerance(&metric.test)?;
         let tested = self.metrics.get(&metric.name)?;
         let is_beyond = matches!(metric.test, Test::Beyond { .. });
-        let bounds = tested.bounds.iter();
-        let logs: Vec<f64> = bounds
-            .filter(|bound| !is_beyond || bound.at.is_some())
-            .map(|bound| bound.certificate.log_value())
-            .collect();
-        let weight = 1.0 / logs.len() as f64;
+        let logs = tested.bounds.iter().map(|bound| {
+            let log = bound.certificate.log_value();
+            let is_known = !is_beyond || bound.at.is_some();
+            if is_known { log } else { log.min(0.0) }
+        });
         let reached = -plan.beta.max(f64::MIN_POSITIVE).ln();
-        (!logs.is_empty()).then(|| (log_sum(logs.iter().map(|&log| (weight, log))), reached))
+        logs.min_by(f64::total_cmp).map(|log| (log, reached))
     }
 
     /// α as fixed, or as planned while no exposure has begun.
@@ -263,6 +274,14 @@ impl Analysis {
         alpha.clamp(f64::MIN_POSITIVE, 1.0)
     }
 
+    /// What the shares come to, at least 1. Those of another plan that were fixed and those that came
+    /// with this one may be more than there is: then each has its part of the whole.
+    fn spent(&self, plan: &AnalysisPlan) -> f64 {
+        let enforced = plan.metrics.iter().filter(|m| m.mode == Mode::Enforce);
+        let spent: f64 = enforced.map(|m| self.share(m).max(0.0)).sum();
+        spent.max(1.0)
+    }
+
     fn share(&self, metric: &MetricPlan) -> f64 {
         let tested = self.metrics.get(&metric.name);
         tested.map_or(metric.share, |tested| tested.share)
@@ -273,12 +292,13 @@ impl Analysis {
 /// The candidate is worse at `ln(1/α)`: valid whatever the metrics have to do with each other.
 #[must_use]
 pub fn total(analysis: &Analysis, plan: &AnalysisPlan) -> f64 {
+    let spent = analysis.spent(plan);
     let enforced = plan.metrics.iter().filter(|m| m.mode == Mode::Enforce);
     let terms: Vec<(f64, f64)> = enforced
-        .map(|m| (analysis.share(m).max(0.0), analysis.log_evidence(m)))
+        .map(|m| (analysis.share(m).max(0.0) / spent, analysis.log_evidence(m)))
         .collect();
-    let spent: f64 = terms.iter().map(|(share, _)| share).sum();
-    let rest = ((1.0 - spent).max(0.0), 0.0);
+    let shared: f64 = terms.iter().map(|(share, _)| share).sum();
+    let rest = ((1.0 - shared).max(0.0), 0.0);
     log_sum(
         terms
             .into_iter()

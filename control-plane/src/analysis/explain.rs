@@ -327,7 +327,7 @@ fn guards(plan: &AnalysisPlan, share: Share, analysis: &Analysis) -> Guards {
     Guards {
         breaker_open: BreakerOpen {
             open: watched.gauges.breaker_open,
-            routers: watched.gauges.fresh,
+            routers: watched.gauges.routers(),
             for_ms: watched.breaker_open_ms.unwrap_or_default(),
             limit_ms: limits.breaker_open_ms,
         },

@@ -40,7 +40,7 @@ impl Watched {
 
     pub(super) fn see(&mut self, gauges: Gauges, elapsed_ms: u64) {
         let is_open = gauges.breaker_open > 0
-            && u64::from(gauges.breaker_open) * 2 >= u64::from(gauges.fresh);
+            && u64::from(gauges.breaker_open) * 2 >= u64::from(gauges.routers());
         self.gauges = gauges;
         // When it opened is not known: it counts from when it was seen.
         self.breaker_open_ms = is_open.then(|| {
@@ -55,14 +55,9 @@ impl Watched {
 
     fn breaker(&self, guards: &Guards) -> Option<String> {
         let open_ms = self.breaker_open_ms?;
-        let Gauges {
-            breaker_open,
-            fresh,
-            ..
-        } = self.gauges;
-        (open_ms >= guards.breaker_open_ms).then(|| {
-            format!("the candidate's breaker is open on {breaker_open} of {fresh} routers")
-        })
+        let (open, routers) = (self.gauges.breaker_open, self.gauges.routers());
+        (open_ms >= guards.breaker_open_ms)
+            .then(|| format!("the candidate's breaker is open on {open} of {routers} routers"))
     }
 
     /// Canary requests since the exposure began, as many as the stable arm says have arrived: the

@@ -18,7 +18,7 @@ use super::{
     check::{self, Check},
     evidence::{Analysis, BoundEvidence, Tested, add, tolerance, total},
     guard,
-    sample::{ERRORS, Measured, Millis, Opening, Trouble, Window},
+    sample::{ERRORS, Measured, Millis, Opening, REJECTIONS, Trouble, Window},
     verdict::Verdict,
     why,
 };
@@ -107,7 +107,7 @@ pub fn judge(
     let trust = Trust::of(measured);
     analysis.guards.see(measured.gauges, elapsed_ms);
     if trust != Trust::No && stand.share > Share::NONE {
-        let any = any_reason(errors_of(measured), rejections_of(plan, measured));
+        let any = any_reason(first(measured, ERRORS), first(measured, REJECTIONS));
         analysis.guards.count(any);
         analysis.arrivals.observe(measured.ended, stand.share);
     }
@@ -125,8 +125,8 @@ pub fn judge(
     judged
 }
 
-/// A metric is defined otherwise from now on: all evidence of it is dropped and begins anew, which is
-/// counted, since it spends a fresh part of alpha.
+/// A metric is defined otherwise from now on: all evidence of it is dropped, and begins anew with the
+/// next window, which is counted then.
 pub fn forget(analysis: &mut Analysis, metric: &str) {
     analysis.forget(metric);
 }
@@ -145,33 +145,23 @@ pub fn due(plan: &AnalysisPlan, analysis: &Analysis, at: Millis) -> Vec<usize> {
     let due = metrics.filter(|(_, metric)| match metric.test {
         Test::Query { interval_ms, .. } => {
             let asked = analysis.checks.get(&metric.name);
-            asked.is_none_or(|check| at.saturating_sub(check.at) >= interval_ms)
+            asked.is_none_or(|check| {
+                // What could not be asked is asked again at once.
+                matches!(check.said, check::Said::Error(_))
+                    || at.saturating_sub(check.at) >= interval_ms
+            })
         }
         _ => false,
     });
     due.map(|(place, _)| place).collect()
 }
 
-fn errors_of(measured: &Measured) -> Window {
-    let windows = measured.counts.get(ERRORS);
+fn first(measured: &Measured, metric: &str) -> Window {
+    let windows = measured.counts.get(metric);
     windows
         .and_then(|windows| windows.first())
         .copied()
         .unwrap_or_default()
-}
-
-fn rejections_of(plan: &AnalysisPlan, measured: &Measured) -> Option<Window> {
-    let is_rejections = |m: &&MetricPlan| {
-        matches!(
-            m.test,
-            Test::Events {
-                of: Events::Rejections,
-                ..
-            }
-        )
-    };
-    let metric = plan.metrics.iter().find(is_rejections)?;
-    measured.counts.get(&metric.name)?.first().copied()
 }
 
 fn take_counts(
@@ -204,7 +194,7 @@ fn take_counts(
         };
         taken.enter(metric, tested);
     }
-    let errors = errors_of(measured);
+    let errors = first(measured, ERRORS);
     analysis.cause.observe(errors.stable, ms);
     if trust == Trust::Whole {
         analysis.judged_ms = analysis.judged_ms.saturating_add(ms);

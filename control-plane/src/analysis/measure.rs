@@ -7,7 +7,7 @@ use serin_proto::metric::Ending;
 use super::{
     query::metric,
     raw::{Ended, Histogram, Raw},
-    sample::{Arms, Counts, ERRORS, Measured, Millis, Moments, Opening, Window},
+    sample::{Arms, Counts, ERRORS, Measured, Millis, Moments, Opening, REJECTIONS, Window},
     want::Family,
 };
 use crate::rollout::plan::{AnalysisPlan, Bounds, Distribution, Events, Literal, Test};
@@ -53,6 +53,8 @@ pub fn families(plan: &AnalysisPlan) -> Vec<Family> {
 pub fn measure(plan: &AnalysisPlan, raw: &Raw, bounds: &BoundsBy) -> Measured {
     let (mut counts, mut means) = (BTreeMap::new(), BTreeMap::new());
     counts.insert(ERRORS.to_owned(), vec![of_events(raw, Events::Errors)]);
+    let rejections = of_events(raw, Events::Rejections);
+    counts.insert(REJECTIONS.to_owned(), vec![rejections]);
     for metric in &plan.metrics {
         let name = metric.name.clone();
         match &metric.test {

@@ -139,6 +139,16 @@ pub struct Gauges {
     pub breaker_open: u32,
     /// Those of them that say the candidate is down.
     pub target_down: u32,
+    /// Live routers by their leases, fresh or not.
+    pub live: u32,
+}
+
+impl Gauges {
+    /// Routers of which a part is asked for: one that is silent is still one.
+    #[must_use]
+    pub fn routers(self) -> u32 {
+        self.live.max(self.fresh)
+    }
 }
 
 /// The window `(from, to]`, reduced to what is judged.
@@ -148,7 +158,7 @@ pub struct Measured {
     pub from: Millis,
     pub to: Millis,
     /// By metric of the plan, one per bound (ratios have one). Metrics of the plan alone, but for
-    /// [`ERRORS`], which guards and sample sizes need and is always there.
+    /// [`ERRORS`] and [`REJECTIONS`], which guards and sample sizes need and are always there.
     pub counts: BTreeMap<String, Vec<Window>>,
     /// Metrics that are judged by their mean.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -170,6 +180,8 @@ pub struct Measured {
 
 /// The metric that sample sizes, fail-fast, common cause and sample ratio look at.
 pub const ERRORS: &str = "errors";
+/// The other part of what fail-fast looks at.
+pub const REJECTIONS: &str = "rejections";
 
 /// What is read once when an exposure begins (T6): fixed until the next one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -122,7 +122,10 @@ impl Tally {
             from: self.cursor,
             to,
             canary_down_on: routers.down,
-            gauges: routers.gauges,
+            gauges: Gauges {
+                live: want.live,
+                ..routers.gauges
+            },
             ..Raw::default()
         };
         let mut with_canary = BTreeSet::new();
@@ -245,6 +248,7 @@ impl Routers {
                 fresh: count(fresh.len()),
                 breaker_open: count(open.len()),
                 target_down: count(down.len()),
+                ..Gauges::default()
             },
             fresh,
         })

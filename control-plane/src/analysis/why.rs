@@ -2,7 +2,7 @@
 
 use super::{
     check::{self, Said},
-    evidence::{Analysis, rates, total},
+    evidence::{Analysis, BoundEvidence, rates, total},
     judge::Stand,
     sample::{Counts, Measured, Window},
     sequential::divergence,
@@ -66,7 +66,7 @@ fn named(metric: &MetricPlan, analysis: &Analysis) -> String {
     let name = &metric.name;
     let tested = analysis.metrics.get(name);
     let of_counts = tested.and_then(|tested| {
-        let log = |b: &super::evidence::BoundEvidence| b.harm.log_value(analysis.components);
+        let log = |b: &BoundEvidence| b.harm.log_value(analysis.components);
         let worst = tested
             .bounds
             .iter()
@@ -127,7 +127,9 @@ pub(super) fn error(
     let acting = plan.metrics.iter().filter(|m| m.mode != Mode::Observe);
     let mut failed = acting.filter_map(|metric| {
         let check = analysis.checks.get(&metric.name)?;
-        let is_error = matches!(check.said, Said::Error(_));
+        // Once for each time that it was asked.
+        let is_asked = measured.queries.contains_key(&metric.name);
+        let is_error = is_asked && matches!(check.said, Said::Error(_));
         is_error.then(|| check::objection(metric, Some(check)))?
     });
     failed.next()
@@ -158,10 +160,11 @@ fn samples(stand: Stand, analysis: &Analysis) -> Option<String> {
         canary: analysis.judged.canary,
         stable: analysis.judged.stable,
     };
-    let (arm, n) = if canary.n < wanted {
-        ("canary", canary.n)
+    // A bake asks for no number, but silence passes nowhere.
+    let (arm, n, wanted) = if canary.n < wanted.max(1) {
+        ("canary", canary.n, wanted.max(1))
     } else if has_control && stable.n < wanted {
-        ("stable", stable.n)
+        ("stable", stable.n, wanted)
     } else {
         return None;
     };
@@ -223,7 +226,9 @@ pub fn lacking(metric: &MetricPlan, analysis: &Analysis, log_missing: f64) -> Op
         return None;
     };
     let margin = super::evidence::tolerance(&metric.test)?;
-    let bound = analysis.metrics.get(&metric.name)?.bounds.first()?;
+    let bounds = analysis.metrics.get(&metric.name)?.bounds.iter();
+    let log = |bound: &&BoundEvidence| bound.certificate.log_value();
+    let bound = bounds.min_by(|a, b| log(a).total_cmp(&log(b)))?;
     let canary = rates(bound.counts).canary?;
     let limit = allowed(Null { margin, ..null }, bound.theta_b.rate())?;
     let per_sample = divergence(canary, limit) * bound.dispersion.eta();

@@ -143,7 +143,9 @@ pub(crate) async fn history(call: &Call) -> Result<HttpResponse, Problem> {
     let bad = |_| Problem::invalid_request("pageToken is none that a list gave");
     let after = after.transpose().map_err(bad)?;
     let id = call.existing("rollouts")?;
-    let records = view::history(&call.plane, &call.actor, &id).await?;
+    // One more tells whether there is a next page.
+    let part = (after.unwrap_or_default(), limit.saturating_add(1));
+    let records = view::history(&call.plane, &call.actor, &id, part).await?;
     Ok(answer::json(
         StatusCode::OK,
         None,
@@ -257,6 +259,10 @@ fn parsed<T: DeserializeOwned>(json: &Bytes) -> Result<T, Problem> {
         let fault = Fault::new(&Pointer::root(), "syntax", message);
         Refusal::Malformed(vec![fault]).into()
     };
+    // serde takes a list for a struct, its fields in their order.
+    if !json.trim_ascii_start().starts_with(b"{") {
+        return Err(bad(serde::de::Error::custom("an object is expected")));
+    }
     serde_json::from_slice(json).map_err(bad)
 }
 

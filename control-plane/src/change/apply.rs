@@ -22,6 +22,7 @@ use super::{
     guard::Seen,
     idempotency::{self, Known, Slot},
     plan::{Judge, Plan, plan},
+    running,
 };
 use crate::{
     auth::{Actor, Right},
@@ -139,7 +140,12 @@ impl Deed for Apply<'_> {
             };
             plan(&self.documents, &judge, Seen { admission, at })
         });
-        let plan = looked.ok_or_else(|| Refusal::Internal("nothing was seen yet".to_owned()))??;
+        let mut plan =
+            looked.ok_or_else(|| Refusal::Internal("nothing was seen yet".to_owned()))??;
+        for (before, after) in std::mem::take(&mut plan.losing) {
+            let guard = running::losing(&*plane.store, &before, &after).await?;
+            plan.guards.extend(guard);
+        }
         self.judged(plan, slot, id)
     }
 

@@ -27,6 +27,10 @@ const COMPARES_MAX: usize = 120;
 pub(super) trait Deed: Sync {
     type Answer: Send;
 
+    /// Whether the view of the documents must catch up before it is judged again. Who reads all it
+    /// rests on from the store need not wait for it.
+    const RESTS_ON_VIEW: bool = true;
+
     /// What it comes to as things stand; `id` will be that of its audit record.
     fn judge(
         &self,
@@ -104,7 +108,10 @@ async fn attempt<D: Deed>(
                 );
                 return Ok(D::done(write.answer, revision));
             }
-            Settled::Conflict(revision) => plane.view.caught_up(revision).await?,
+            Settled::Conflict(revision) if D::RESTS_ON_VIEW => {
+                plane.view.caught_up(revision).await?;
+            }
+            Settled::Conflict(_) => {}
         }
     }
     Err(Refusal::Conflict)

@@ -133,7 +133,12 @@ impl Deed for Put<'_> {
             };
             refused.map(|()| guard::of_put(&document, before.as_ref(), seen))
         };
-        let verdict = judge(plane, &proposed, freshness, looked).await?;
+        let mut verdict = judge(plane, &proposed, freshness, looked).await?;
+        if verdict.looked.is_err() {
+            // The rollout that refuses may have ended since the view heard of it.
+            let fresh = Freshness::ToAnswer(as_of);
+            verdict = judge(plane, &proposed, fresh, looked).await?;
+        }
         if !verdict.judgement.faults.is_empty() {
             return Err(Refusal::Invalid(judging::faults(verdict.judgement.faults)));
         }

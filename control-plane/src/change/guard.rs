@@ -15,7 +15,7 @@ use serin_proto::{
 };
 use serin_store::{Compare, Key, Range, Scope};
 
-use super::running::is_same_definition;
+use crate::rollout::definition;
 
 /// Documents, and the revision at which they were seen.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +62,7 @@ pub(super) fn of_put(
         }
         // A rollout that began meanwhile compares what it was.
         (Document::Provider(after), Some(Document::Provider(before)))
-            if !is_same_definition(before, after) =>
+            if !definition::is_given_alike(before, after) =>
         {
             guards.push(seen.none_newer(Kind::Route));
         }

@@ -29,6 +29,8 @@ pub(super) struct Plan {
     pub(super) guards: Vec<Compare>,
     /// None: everything is as the file says.
     pub(super) ops: Vec<Op>,
+    /// Routes that lose a target, before and after: a rollout, or its undo, may need it.
+    pub(super) losing: Vec<(v1::Route, v1::Route)>,
     pub(super) answer: Applied,
 }
 
@@ -57,6 +59,7 @@ pub(super) fn plan(
     let mut plan = Plan {
         guards: Vec::new(),
         ops: Vec::new(),
+        losing: merged.iter().filter_map(losing).collect(),
         answer: Applied {
             revision: seen.at,
             traffic_kept: merged.iter().filter_map(|one| one.kept.clone()).collect(),
@@ -86,6 +89,16 @@ pub(super) fn plan(
     plan.guards
         .extend(guard::of_apply(documents, &written, seen));
     Ok(plan)
+}
+
+fn losing(one: &Merged<'_>) -> Option<(v1::Route, v1::Route)> {
+    let (Some(Document::Route(before)), Document::Route(after)) = (&one.before, &one.document)
+    else {
+        return None;
+    };
+    let is_kept = |target: &v1::Target| after.targets.iter().any(|now| now.name == target.name);
+    let loses = !before.targets.iter().all(is_kept);
+    loses.then(|| (before.clone(), after.clone()))
 }
 
 /// What a running rollout refuses of a file. Its own traffic stays where it stands in the route.

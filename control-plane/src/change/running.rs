@@ -15,9 +15,10 @@ use serin_proto::{
     document::Document,
     fault::Pointer,
     key::{DocumentKey, Kind, StoreKey},
+    unit::Share,
     v1,
 };
-use serin_store::{Compare, Key, Op, Page, Scope};
+use serin_store::{Compare, Key, Op, Page, Scope, Store};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
@@ -64,6 +65,10 @@ pub(super) fn moved(
     let Some(state) = current.running() else {
         return Ok(None);
     };
+    if !sums_to_all(wanted) {
+        // Judged as it was written, with every fault.
+        return Ok(None);
+    }
     let events = events(state, wanted)?;
     if events.is_empty() {
         return Ok(None);
@@ -74,12 +79,26 @@ pub(super) fn moved(
         let step = machine::step(&stands, event, at);
         let step = step.map_err(|illegal| active(state, illegal.why))?;
         stands = step.state.clone();
+        if step.transition.is_some() {
+            // They go into its record.
+            stands.events.clear();
+        }
         steps.push(step);
     }
     let said = said(actor, asked, "traffic", id, state);
     let prepared = prepare(current, Some(state), Some(wanted), steps, &said)?;
     let traffic = traffic::wanted(&prepared.state, wanted);
     Ok(Some(Moved { prepared, traffic }))
+}
+
+/// Whether the weights are shares of one whole.
+fn sums_to_all(traffic: &v1::Traffic) -> bool {
+    let shares = traffic
+        .weights
+        .values()
+        .map(|weight| Share::try_from(*weight));
+    let sum = shares.map(|share| share.map(|share| u64::from(share.hundredths())));
+    sum.sum::<Result<u64, _>>() == Ok(u64::from(Share::ALL.hundredths()))
 }
 
 /// What traffic that somebody wants says to the rollout. Pure.
@@ -91,7 +110,7 @@ fn events(state: &State, wanted: &v1::Traffic) -> Result<Vec<Event>, Refusal> {
         let why = format!("its candidate is {candidate}, not {}", wanted.canary);
         return Err(active(state, why));
     }
-    if weight > state.share && !is_abort {
+    if weight > state.share {
         let why = format!(
             "{candidate} has {} %, and the rollout alone gives it more",
             state.share
@@ -161,6 +180,21 @@ pub(super) fn check_route(
     }
 }
 
+/// The same for a route of a file that loses a target; gives what that rests on.
+///
+/// # Errors
+/// As [`check_route`]; the store's.
+pub(super) async fn losing(
+    store: &dyn Store,
+    before: &v1::Route,
+    after: &v1::Route,
+) -> Result<Option<Compare>, Refusal> {
+    let current = Current::read(store, &after.name).await?;
+    check_route(before, after, &current)?;
+    let guard = || Compare::ModRevision(state_key(&after.name), current.state_revision);
+    Ok(current.state.is_some().then(guard))
+}
+
 /// A target that is compared, and would be another one.
 fn redefined(before: &v1::Route, after: &v1::Route) -> Option<String> {
     let is_other = |target: &&v1::Target| {
@@ -204,7 +238,7 @@ pub(super) fn check_provider(
     after: &v1::Provider,
     documents: &Admission,
 ) -> Result<(), Refusal> {
-    if is_same_definition(before, after) {
+    if definition::is_given_alike(before, after) {
         return Ok(());
     }
     for route in running_routes(documents) {
@@ -222,13 +256,6 @@ pub(super) fn check_provider(
         }
     }
     Ok(())
-}
-
-/// Whether what a provider gives to its targets' definitions stays.
-pub(super) fn is_same_definition(before: &v1::Provider, after: &v1::Provider) -> bool {
-    before.dialect == after.dialect
-        && before.base_url == after.base_url
-        && before.headers == after.headers
 }
 
 fn running_routes(documents: &Admission) -> impl Iterator<Item = v1::Route> {

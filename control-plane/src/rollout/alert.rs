@@ -70,9 +70,12 @@ pub(super) fn url(url: &AlertUrl) -> Result<String, String> {
         }
         AlertUrl::File(path) => {
             let unread = |error: std::io::Error| format!("file {path}: {error}");
-            let size = fs::metadata(path).map_err(unread)?.len();
-            if size > FILE_BYTES_MAX {
-                return Err(format!("file {path} is larger than {FILE_BYTES_MAX} bytes"));
+            let file = fs::metadata(path).map_err(unread)?;
+            // A pipe would wait for ever, a device give for ever.
+            if !file.is_file() || file.len() > FILE_BYTES_MAX {
+                return Err(format!(
+                    "file {path} is no plain file of at most {FILE_BYTES_MAX} bytes"
+                ));
             }
             fs::read_to_string(path).map_err(unread)?
         }

@@ -266,8 +266,10 @@ fn told(state: &State) -> serde_json::Value {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Committed {
     Done(Revision),
-    /// Something moved, or nobody knows: read and decide again.
+    /// Something moved: read and decide again.
     Again,
+    /// Nobody knows whether a tick was written: its time may be in the state already.
+    Unsure,
     /// Another leads.
     Fenced,
 }
@@ -317,7 +319,7 @@ pub(crate) async fn commit(
             let (route, seq) = (&prepared.state.route, prepared.state.seq);
             tracing::warn!(route, seq, why, "outcome of a rollout's step is unknown");
             let Some((key, _)) = &prepared.receipt else {
-                return Ok(Committed::Again);
+                return Ok(Committed::Unsure);
             };
             let (entry, _) = plane.store.get(key).await?;
             Ok(own(entry.as_slice(), prepared))

@@ -52,6 +52,8 @@ impl Compared {
             self.rollout_id.clone_from(&state.rollout_id);
             self.stable.clear();
         }
+        // One that was let go of may come back as another.
+        self.stable.retain(|name, _| hashes.contains_key(name));
         let known = hashes
             .iter()
             .filter_map(|(name, hash)| Some((name, hash.as_ref()?)));

@@ -32,6 +32,13 @@ pub(crate) fn relied_on(route: &v1::Route) -> impl Iterator<Item = &v1::Target> 
     })
 }
 
+/// Whether what a provider gives to its targets' definitions stays.
+pub(crate) fn is_given_alike(before: &v1::Provider, after: &v1::Provider) -> bool {
+    before.dialect == after.dialect
+        && before.base_url == after.base_url
+        && before.headers == after.headers
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use super::{
     event::{FleetSeen, share_of},
     machine,
     plan::{Plan, PlanStep},
-    state::{Phase, State, Sub},
+    state::{PauseReason, Phase, State, Sub},
 };
 use crate::analysis::{explain, judge::Stand, sample::ERRORS};
 
@@ -167,7 +167,14 @@ fn next(state: &State, plan: &Plan, step: Option<&PlanStep>) -> Json {
             .map(|why| format!("{why:?}"))
             .collect();
         let text = format!("it is paused: {}", reasons.join(", "));
-        return json!({"text": text, "command": format!("serin rollout resume {route}")});
+        let command = if state.pause_reasons.contains(&PauseReason::Frozen) {
+            format!("serin rollout retry {route}, or abort")
+        } else if state.pause_reasons == [PauseReason::StoreChanged] {
+            "serin store adopt".to_owned()
+        } else {
+            format!("serin rollout resume {route}")
+        };
+        return json!({"text": text, "command": command});
     }
     let mut waits = Vec::new();
     let judged = &state.analysis.judged;

@@ -263,8 +263,12 @@ impl Post {
     }
 
     fn came_back(&mut self, back: Option<Back>) {
-        // One that panicked is due again when the next leader, or this one, begins anew.
-        let Some(back) = back else { return };
+        let Some(back) = back else {
+            // One panicked, and nobody knows which: whatever is on its way is tried again, with the
+            // same key.
+            self.tried.retain(|_, tried| tried.due.is_some());
+            return;
+        };
         let Some(tried) = self.tried.get_mut(&back.pending) else {
             return;
         };

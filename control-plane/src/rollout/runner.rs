@@ -137,6 +137,8 @@ impl Runner {
                     return Flow::On;
                 }
                 Ok(Committed::Again) => {}
+                // A step may become longer for it, never shorter.
+                Ok(Committed::Unsure) => self.counted = Some(now),
                 Ok(Committed::Fenced) => {
                     tracing::warn!(
                         route = self.route,
@@ -317,7 +319,7 @@ impl Runner {
                 answer: answered.heard.answer,
             };
             match self.commit(&stand, &event).await {
-                Ok(Committed::Again) => {}
+                Ok(Committed::Again | Committed::Unsure) => {}
                 Ok(Committed::Done(_) | Committed::Fenced) => return Flow::On,
                 Err(refusal) => return self.held(&refusal),
             }

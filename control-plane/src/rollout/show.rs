@@ -23,7 +23,7 @@ use crate::{
 
 /// Records read at once.
 const RECORDS_PAGE: usize = 100;
-/// Most records that one answer has; older ones are left out.
+/// Most records that one answer has.
 const RECORDS_MAX: usize = 2_000;
 
 /// Which rollouts.
@@ -95,17 +95,27 @@ pub(crate) async fn rollout(plane: &Plane, actor: &Actor, id: &str) -> Result<Sh
     })
 }
 
-/// The records of a rollout, the oldest first.
+/// Records of a rollout behind the number `after`, the oldest first, at most `limit`.
 ///
 /// # Errors
 /// As [`rollout`].
-pub(crate) async fn history(plane: &Plane, actor: &Actor, id: &str) -> Result<Vec<Json>, Refusal> {
+pub(crate) async fn history(
+    plane: &Plane,
+    actor: &Actor,
+    id: &str,
+    (after, limit): (u64, usize),
+) -> Result<Vec<Json>, Refusal> {
     plane.require(actor, Right::Read)?;
     let route = plane.rollouts.route(plane, id).await?;
-    let records = records(plane, &route).await?;
-    let of = records.into_iter();
-    let of = of.filter(|(_, record)| record["rolloutId"] == id);
-    Ok(of.map(|(_, record)| record).collect())
+    let mut records = Vec::new();
+    let limit = limit.min(RECORDS_MAX);
+    walk(plane, &route, after, |_, value| {
+        let record = serde_json::from_slice::<Json>(value);
+        records.extend(record.ok().filter(|record| record["rolloutId"] == id));
+        records.len() < limit
+    })
+    .await?;
+    Ok(records)
 }
 
 /// What the verdict rests on, metric by metric.
@@ -161,66 +171,80 @@ async fn find(plane: &Plane, id: &str) -> Result<(State, Revision), Refusal> {
             return Ok((state, entry.mod_revision));
         }
     }
-    let records = records(plane, &route).await?;
-    let of = records.into_iter().filter_map(|(revision, record)| {
-        let record: Record = serde_json::from_value(record).ok()?;
-        (record.rollout_id == id).then_some((revision, record))
-    });
-    let (revisions, records): (Vec<Revision>, Vec<Record>) = of.unzip();
+    let (mut replay, mut revision) = (Replay::default(), Revision::default());
+    walk(plane, &route, 0, |at, value| {
+        let record = serde_json::from_slice::<Record>(value).ok();
+        if let Some(record) = record.filter(|record| record.rollout_id == id) {
+            replay.take(&record);
+            revision = at;
+        }
+        true
+    })
+    .await?;
     let unknown = || Refusal::NotFound(format!("rollouts/{id}"));
-    let state = replayed(&records).ok_or_else(unknown)?;
-    Ok((state, revisions.last().copied().unwrap_or_default()))
+    Ok((replay.state.ok_or_else(unknown)?, revision))
 }
 
-/// The state that the records of one rollout come to; `None`: its first ones are not kept any more.
-fn replayed(records: &[Record]) -> Option<State> {
-    let (first, rest) = records.split_first()?;
-    let mut state = State::clone(first.state.as_deref()?);
-    state.last_hash.clone_from(&first.hash);
-    for record in rest {
-        for kept in &record.events {
-            state = machine::step(&state, &kept.event, kept.at).ok()?.state;
+/// The state that the records of one rollout come to. None: its first ones are not kept any more.
+#[derive(Default)]
+struct Replay {
+    state: Option<State>,
+}
+
+impl Replay {
+    fn take(&mut self, record: &Record) {
+        if let Some(first) = &record.state {
+            self.state = Some(State::clone(first));
+        } else {
+            let before = self.state.take();
+            self.state = before.and_then(|before| after(before, record));
         }
-        state.events.clear();
-        state.last_hash.clone_from(&record.hash);
+        if let Some(state) = &mut self.state {
+            state.events.clear();
+            state.last_hash.clone_from(&record.hash);
+        }
+    }
+}
+
+fn after(mut state: State, record: &Record) -> Option<State> {
+    for kept in &record.events {
+        state = machine::step(&state, &kept.event, kept.at).ok()?.state;
     }
     Some(state)
 }
 
-/// All records of a route, the oldest first.
-async fn records(plane: &Plane, route: &str) -> Result<Vec<(Revision, Json)>, Refusal> {
+/// Shows the records of a route behind a number, the oldest first, until `take` has enough.
+async fn walk(
+    plane: &Plane,
+    route: &str,
+    after: u64,
+    mut take: impl FnMut(Revision, &[u8]) -> bool,
+) -> Result<(), Refusal> {
     let first = StoreKey::RolloutRecord {
         route: route.to_owned(),
-        seq: 0,
+        seq: after,
     };
-    let (mut after, mut records) = (Key::from(&first), Vec::new());
-    while records.len() < RECORDS_MAX {
+    let mut after = Key::from(&first);
+    // Ends with the records, which are behind one another.
+    loop {
         let page = Page {
             after: Some(after),
             limit: Some(RECORDS_PAGE),
             newest_first: false,
         };
         let listing = plane.store.list(Scope::Rollouts, page).await?;
-        let Some(last) = listing.entries.last().map(|entry| entry.key.clone()) else {
-            break;
-        };
-        let is_full = listing.entries.len() == RECORDS_PAGE;
-        let mut is_behind = false;
-        for entry in listing.entries {
-            match entry.key.as_str().parse() {
-                Ok(StoreKey::RolloutRecord { route: of, .. }) if of == route => {
-                    let record = serde_json::from_slice(&entry.value);
-                    records.extend(record.ok().map(|record| (entry.mod_revision, record)));
-                }
-                _ => is_behind = true,
+        for entry in &listing.entries {
+            let is_record = matches!(entry.key.as_str().parse(),
+                Ok(StoreKey::RolloutRecord { route: of, .. }) if of == route);
+            if !is_record || !take(entry.mod_revision, &entry.value) {
+                return Ok(());
             }
         }
-        if is_behind || !is_full {
-            break;
-        }
-        after = last;
+        let Some(last) = listing.entries.last() else {
+            return Ok(());
+        };
+        after = last.key.clone();
     }
-    Ok(records)
 }
 
 async fn explained(plane: &Plane, state: &State) -> Result<Json, Refusal> {

@@ -138,8 +138,14 @@ pub struct State {
     /// Pending waits so long at least: streams of an older definition may still end.
     #[serde(with = "text_u64", default)]
     pub settle_ms: u64,
+    /// Rollouts of this route before, as long as their streams may run.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub past: Vec<Past>,
     #[serde(default)]
     pub analysis: Analysis,
+    /// Of the newest step, Unix seconds by the clock of whoever made it.
+    #[serde(with = "text_u64", default)]
+    pub stepped_at: u64,
     /// Events since the newest record, the oldest first: the next record takes them along.
     #[serde(default)]
     pub events: Vec<Kept>,
@@ -154,6 +160,16 @@ pub struct Candidate {
     pub target: String,
     /// 12 hex digits of the SHA-256 of its definition.
     pub hash: String,
+}
+
+/// A rollout that has ended: when its candidate may last have had traffic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Past {
+    #[serde(flatten)]
+    pub candidate: Candidate,
+    /// RFC 3339.
+    pub ended_at: String,
 }
 
 /// Where a rollout is. The words of the API; metrics have the same in snake_case.
@@ -296,6 +312,9 @@ pub struct Clocks {
     /// Since the newest window, by the leaders' clocks.
     #[serde(with = "text_u64")]
     pub unread_ms: u64,
+    /// The part of it in which it was paused: no exposure.
+    #[serde(with = "text_u64")]
+    pub unread_paused_ms: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

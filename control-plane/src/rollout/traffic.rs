@@ -22,14 +22,12 @@ pub fn wanted(state: &State, live: &v1::Traffic) -> v1::Traffic {
     let candidate = &state.candidate.target;
     let has_ended = state.phase.is_terminal();
     let mut weights = if state.phase == Phase::Succeeded && !state.undone {
-        state
-            .base_weights
-            .keys()
-            .map(|name| (name.clone(), 0.0))
-            .collect()
+        BTreeMap::new()
     } else {
         scaled(&state.base_weights, rest(share_of(state.share)))
     };
+    // A target that was left out of the route meanwhile had no weight; naming it would spoil the route.
+    weights.retain(|_, percent: &mut f64| *percent > 0.0);
     weights.insert(candidate.clone(), state.share);
     let rollout = v1::TrafficRollout {
         id: state.rollout_id.clone(),
@@ -50,6 +48,7 @@ pub fn wanted(state: &State, live: &v1::Traffic) -> v1::Traffic {
 pub fn base_of(traffic: &v1::Traffic, candidate: &str) -> BTreeMap<String, f64> {
     let mut others = traffic.weights.clone();
     others.remove(candidate);
+    others.retain(|_, percent| *percent > 0.0);
     scaled(&others, Share::ALL)
 }
 

@@ -4,12 +4,16 @@
 //! records say. A history that begins in the midst of a rollout is checked as a chain until the
 //! next rollout begins.
 
+use std::collections::BTreeMap;
+
 use super::{
     event::Event,
     machine::{Analyst, Statistics, step_by},
-    record::{Record, point},
-    state::State,
+    plan::Plan,
+    record::{ActorKind, Record, point},
+    state::{Clocks, Counters, Gate, Phase, State},
 };
+use crate::analysis::evidence::Analysis;
 
 /// What was found true.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,17 +103,71 @@ fn begun(before: Option<&State>, record: &Record, first: &State) -> Result<(), S
     if before.is_some_and(|before| !before.phase.is_terminal()) {
         return Err("the rollout before it has not ended".to_owned());
     }
+    if record.from.is_some() || record.before.is_some() || !record.events.is_empty() {
+        return Err("it is the beginning, and something came before".to_owned());
+    }
+    if record.actor.kind != ActorKind::User {
+        return Err("nobody but a person starts a rollout".to_owned());
+    }
+    let hash = Plan::compile(&first.plan).map(|plan| plan.hash);
+    if hash.ok().as_ref() != Some(&first.plan_hash) || *first != untouched(first) {
+        return Err("its first state is none that a start makes".to_owned());
+    }
     agrees(record, first)
+}
+
+/// What a start leaves a state with, whatever is started.
+fn untouched(first: &State) -> State {
+    State {
+        phase: Phase::Pending,
+        share: 0.0,
+        clocks: Clocks::default(),
+        counters: Counters::default(),
+        analysis: Analysis::default(),
+        next_plan: None,
+        paused_in: None,
+        pause_reasons: Vec::new(),
+        step: None,
+        passed: None,
+        passed_share: 0.0,
+        lowered_from: None,
+        gates: first
+            .gates
+            .keys()
+            .map(|name| (name.clone(), Gate::default()))
+            .collect(),
+        hooks: BTreeMap::new(),
+        manual: false,
+        verdict: None,
+        promoted: false,
+        undone: false,
+        waived: Vec::new(),
+        paused_for: String::new(),
+        starved: false,
+        failed: false,
+        guard: None,
+        ended_because: String::new(),
+        cursor_ms: 0,
+        exposure_start_ms: 0,
+        warmup_ms: 0,
+        events: Vec::new(),
+        ended_at: String::new(),
+        ..first.clone()
+    }
 }
 
 fn replayed(analyst: &dyn Analyst, before: State, record: &Record) -> Result<State, String> {
     if record.rollout_id != before.rollout_id {
         return Err("its rollout has no beginning".to_owned());
     }
-    if record.from != Some(before.phase) && record.events.len() < 2 {
-        return Err(format!("it was not {:?} before", record.from));
-    }
     let count = record.events.len();
+    let Some(last) = record.events.last() else {
+        return Err("nothing has happened".to_owned());
+    };
+    if record.actor.kind != actor(&last.event) {
+        let (who, what) = (record.actor.kind, kind(&last.event));
+        return Err(format!("{who:?} does not make a {what}"));
+    }
     let mut state = before;
     for (i, kept) in record.events.iter().enumerate() {
         let step = step_by(analyst, &state, &kept.event, kept.at)
@@ -122,10 +180,25 @@ fn replayed(analyst: &dyn Analyst, before: State, record: &Record) -> Result<Sta
                 "event {i} ({what}) makes {name:?}, not {expected:?}"
             ));
         }
+        if let Some(moved) = &step.transition {
+            followed(record, &state)?;
+            if (record.decision, &record.verdict) != (moved.decision, &moved.verdict) {
+                let (decision, verdict) = (moved.decision, &moved.verdict);
+                return Err(format!("its events decide {decision:?} by {verdict:?}"));
+            }
+        }
         state = step.state;
     }
     agrees(record, &state)?;
     Ok(state)
+}
+
+/// Where it was before its last event.
+fn followed(record: &Record, before: &State) -> Result<(), String> {
+    if record.from != Some(before.phase) || record.before != Some(point(before)) {
+        return Err(format!("it was not {:?} before", record.from));
+    }
+    Ok(())
 }
 
 fn agrees(record: &Record, state: &State) -> Result<(), String> {
@@ -133,6 +206,7 @@ fn agrees(record: &Record, state: &State) -> Result<(), String> {
         && record.to == state.phase
         && record.after == point(state)
         && record.plan_hash == state.plan_hash
+        && record.candidate_hash == state.candidate.hash
         && record.guard == state.guard;
     if same {
         return Ok(());
@@ -141,6 +215,18 @@ fn agrees(record: &Record, state: &State) -> Result<(), String> {
         "it says {:?} at {} %, its events make {:?} at {} %",
         record.to, record.after.share, state.phase, state.share
     ))
+}
+
+/// Whose an event is: the controller's, or a person's.
+fn actor(event: &Event) -> ActorKind {
+    match event {
+        Event::Tick(_) | Event::Hook { .. } | Event::Redefined { .. } => ActorKind::Auto,
+        Event::Verb(_)
+        | Event::Lowered { .. }
+        | Event::Rebased { .. }
+        | Event::Replanned { .. }
+        | Event::Superseded { .. } => ActorKind::User,
+    }
 }
 
 fn kind(event: &Event) -> &'static str {

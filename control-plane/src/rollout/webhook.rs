@@ -131,6 +131,10 @@ pub(super) fn heard(answered: Result<Answer, Failed>) -> Heard {
     let told = |answer, why: String| Heard { answer, why };
     let answer = match answered {
         Ok(answer) => answer,
+        // Nobody was asked, so nobody has failed to answer.
+        Err(failed @ (Failed::Busy | Failed::Ended)) => {
+            return told(HookAnswer::Wait, failed.to_string());
+        }
         Err(failed) => return told(HookAnswer::Unanswered, failed.to_string()),
     };
     let why = format!("HTTP {}", answer.status);
@@ -200,7 +204,7 @@ mod tests {
             (answer(302, ""),                        HookAnswer::No),
             (answer(500, ""),                        HookAnswer::No),
             (late,                                   HookAnswer::Unanswered),
-            (Err(Failed::Busy),                      HookAnswer::Unanswered),
+            (Err(Failed::Busy),                      HookAnswer::Wait),
         ];
         for (answered, expected) in table {
             let text = format!("{answered:?}");

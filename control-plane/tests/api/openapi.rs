@@ -69,6 +69,10 @@ fn its_examples_work() {
         let put = stage.admin(Request::put(&path, &body).if_match("*"));
         assert_eq!(put.status, 200, "{path}: {}", put.text());
     }
+    let (route, plan) = example("post", "/api/v1/routes/{name}/rollouts");
+    let path = format!("/api/v1/routes/{}/rollouts", route.as_str().unwrap());
+    let started = stage.admin(Request::post(&path, &plan));
+    assert_eq!(started.status, 201, "{}", started.text());
     let (_, token) = example("put", "/api/v1/tokens/{name}");
     stage.write("/api/v1/tokens/ci", &token);
     let (_, reason) = example("post", "/api/v1/store/adopt");

@@ -96,7 +96,7 @@ fn begun(state: &Tree, status: StatusCode) -> String {
         )
     } else {
         let place = words::place(state);
-        format!("{what}: rollout {id} of the same plan runs already: {place}")
+        format!("{what}: rollout {id} runs with this plan: {place}")
     }
 }
 

@@ -97,15 +97,17 @@ fn a_window_says_what_the_verdict_needs() {
         gauges: Gauges {
             fresh: 3,
             breaker_open: 1,
-            target_down: 0,
+            ..Gauges::default()
         },
         ..Raw::default()
     };
-    // A plan that names errors otherwise still has them for the guards.
+    // A plan that names errors otherwise, and no rejections, still has them for the guards.
     let plan = plan(r#"[{"name":"request-success-rate","thresholdRange":{"min":99}}]"#);
     let measured = measure(&plan, &raw, &BoundsBy::new());
     let errors = window([1, 1], [17, 2]);
     assert_eq!(measured.counts[ERRORS], [errors]);
+    let rejections = window([1, 0], [21, 4]);
+    assert_eq!(measured.counts[REJECTIONS], [rejections]);
     assert_eq!(measured.counts["request-success-rate"], [errors]);
     assert_eq!(
         measured.ended,

@@ -1,3 +1,5 @@
+//! How long a plan takes at a rate: tables.
+
 use serin_proto::unit::Share;
 
 use super::*;

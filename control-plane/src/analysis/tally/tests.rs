@@ -113,6 +113,7 @@ fn a_missing_router_or_base_makes_a_window_partial_and_what_is_there_counts() {
     let raw = whole.raw(&want(2), 10_000, &routers(&["a:1"]));
     let untold = raw.untold.unwrap();
     assert_eq!((raw.samples[0].by, untold.trouble), (3, Trouble::Partial));
+    assert_eq!((raw.gauges.fresh, raw.gauges.live), (1, 2));
     assert_eq!(untold.why, "1 of 2 live routers have fresh samples");
 
     let partial = tallied(
@@ -207,6 +208,7 @@ fn only_fresh_routers_have_a_say() {
         fresh: 2,
         breaker_open: 1,
         target_down: 1,
+        live: 0,
     };
     // One router says both: it is one.
     assert_eq!((seen.gauges, seen.down), (expected, 1));

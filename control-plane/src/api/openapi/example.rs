@@ -59,6 +59,7 @@ fn written(noun: Noun) -> Json {
             "targets": [
                 { "name": "gpt", "provider": "openai", "model": "gpt-4.1" },
                 { "name": "mini", "provider": "openai", "model": "gpt-4.1-mini" },
+                { "name": "nano", "provider": "openai", "model": "gpt-4.1-nano" },
             ],
             "traffic": { "weights": { "gpt": 95, "mini": 5 } },
         }),
@@ -72,7 +73,7 @@ fn written(noun: Noun) -> Json {
 
 fn plan() -> Json {
     json!({
-        "candidate": "mini",
+        "candidate": "nano",
         "steps": [
             { "weight": 5, "minDuration": "300s", "gate": "go-on" },
             { "weight": 25, "minDuration": "300s", "minSamples": 300, "certificate": true },

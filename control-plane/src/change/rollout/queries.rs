@@ -18,7 +18,7 @@ const TIME_MAX: Duration = Duration::from_secs(5);
 const QUERIES_MAX: usize = 32;
 /// How an answer begins that says of a query that it is none.
 const BAD_DATA: &str = "http: HTTP 400";
-/// `interval` where none is written.
+/// Of a plan that writes none.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Faults of the queries of a plan, as the source tells them.
@@ -74,19 +74,24 @@ fn rendered(route: &v1::Route, plan: &v1::Rollout) -> Vec<(usize, String)> {
     let weighted = weights.iter().filter(|(_, percent)| **percent > 0.0);
     let names = weighted.map(|(name, _)| name.as_str());
     let stable: Vec<&str> = names.filter(|name| *name != plan.candidate).collect();
-    let interval = parse_duration(&analysis.interval).unwrap_or(INTERVAL);
+    let of_plan = parse_duration(&analysis.interval).unwrap_or(INTERVAL);
     let own = analysis.variables.clone().into_iter().collect();
     let variables = Variables {
         route: &plan.route,
         candidate: &plan.candidate,
         stable: &stable,
-        interval_ms: u64::try_from(interval.as_millis()).unwrap_or(u64::MAX),
+        interval_ms: 0,
         rollout: "",
         own: &own,
     };
     let metrics = analysis.metrics.iter().enumerate();
     let queries = metrics.filter(|(_, metric)| !metric.query.is_empty());
     let filled = queries.filter_map(|(place, metric)| {
+        let interval = parse_duration(&metric.interval).unwrap_or(of_plan);
+        let variables = Variables {
+            interval_ms: u64::try_from(interval.as_millis()).unwrap_or(u64::MAX),
+            ..variables
+        };
         let query = render(&metric.query, &variables).ok()?;
         Some((place, query))
     });

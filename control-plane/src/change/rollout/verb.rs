@@ -83,6 +83,8 @@ struct Run<'a> {
 
 impl Deed for Run<'_> {
     type Answer = Ran;
+    // `abort` needs the store and nothing else.
+    const RESTS_ON_VIEW: bool = false;
 
     async fn judge(&self, plane: &Plane, id: &str) -> Result<Judged<Ran>, Refusal> {
         let slot = match &self.asked.idempotency {
@@ -111,6 +113,14 @@ impl Deed for Run<'_> {
 
 impl Run<'_> {
     fn check(&self, state: &State) -> Result<(), Refusal> {
+        if let Some(expected) = self.expected_seq
+            && expected != state.seq
+        {
+            return Err(Refusal::StaleSeq {
+                state: shown(state)?,
+                seq: state.seq,
+            });
+        }
         if state.rollout_id != self.id {
             return Err(Refusal::Illegal {
                 verb: word(&self.verb).as_str(),
@@ -118,13 +128,7 @@ impl Run<'_> {
                 legal: Vec::new(),
             });
         }
-        match self.expected_seq {
-            Some(expected) if expected != state.seq => Err(Refusal::StaleSeq {
-                state: shown(state)?,
-                seq: state.seq,
-            }),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     fn step(

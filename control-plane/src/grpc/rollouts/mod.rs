@@ -57,7 +57,8 @@ impl Rollouts for Services {
         request: Request<GetRolloutRequest>,
     ) -> Answered<RolloutHistoryResponse> {
         let work = |call: Call, asks: GetRolloutRequest| async move {
-            let records = view::history(&call.plane, &call.actor, &asks.id).await?;
+            let records =
+                view::history(&call.plane, &call.actor, &asks.id, (0, usize::MAX)).await?;
             Ok(RolloutHistoryResponse {
                 items: records.iter().map(answer::record).collect(),
             })

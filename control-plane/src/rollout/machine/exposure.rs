@@ -64,6 +64,7 @@ pub(super) fn expose(run: &mut Run<'_>, share: Share) {
     state.clocks.inconclusive_ms = 0;
     state.clocks.unacked_ms = 0;
     state.clocks.unread_ms = 0;
+    state.clocks.unread_paused_ms = 0;
     state.verdict = Some(Told {
         kind: Verdict::Inconclusive,
         why: format!("{share} % has just been asked for"),
@@ -87,6 +88,7 @@ pub(super) fn open(run: &mut Run<'_>, opening: &Opening) -> Transition {
     state.cursor_ms = opening.now;
     state.clocks.exposure_ms = 0;
     state.clocks.unread_ms = 0;
+    state.clocks.unread_paused_ms = 0;
     state.warmup_ms = analysis.warmup_ms.unwrap_or_else(|| {
         let stable = opening.stable_p99_ms.unwrap_or(analysis.interval_ms);
         stable.min(state.warmup_max_ms.max(analysis.interval_ms))

@@ -13,6 +13,9 @@ use crate::{
     },
 };
 
+/// Before a webhook's name where failed checks are counted: no metric is called so.
+pub(super) const WEBHOOK_CHECK: &str = "webhook:";
+
 /// Whether all webhooks of a type have answered so; there may be none.
 pub(super) fn all_say(run: &Run<'_>, kind: HookKind, word: &str) -> bool {
     let mut hooks = run
@@ -54,6 +57,15 @@ fn confirms_increase(run: &Run<'_>) -> bool {
     let present = share_of(run.state.share);
     run.plan.steps.iter().any(|step| step.share > present)
         || gate_of_step(run) == Some(HookKind::ConfirmTrafficIncrease.word())
+}
+
+/// Gates are asked anew: what they said while something else held says nothing of later.
+pub(super) fn forget_gates(run: &mut Run<'_>) {
+    let gates = [HookKind::ConfirmTrafficIncrease, HookKind::ConfirmPromotion];
+    let hooks = run.plan.analysis.webhooks.iter();
+    for hook in hooks.filter(|hook| gates.contains(&hook.kind)) {
+        run.state.hooks.remove(&hook.name);
+    }
 }
 
 /// Asks each webhook that is due.
@@ -143,8 +155,7 @@ pub(super) fn answered(
 }
 
 fn failed_check(run: &mut Run<'_>, name: &str, why: &str) -> Option<Transition> {
-    // No metric is called so.
-    let check = format!("webhook:{name}");
+    let check = format!("{WEBHOOK_CHECK}{name}");
     *run.state.counters.failed_checks.entry(check).or_default() += 1;
     let over = look::threshold(run)?;
     run.state.failed = true;

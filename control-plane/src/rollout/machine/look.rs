@@ -6,7 +6,7 @@
 use super::{exposure, run::Run};
 use crate::{
     analysis::{
-        judge::{Guard, Judged},
+        judge::{Guard, Judged, Stand},
         sample::{Measured, Trouble, Untold},
         verdict::Verdict,
     },
@@ -19,6 +19,10 @@ use crate::{
 
 /// After so long without a commit, routers have taken the share away (the exposure lease).
 const LEASE_MS: u64 = 60_000;
+
+/// The source may be so far behind the present, by the leader's clock, before having nothing new is
+/// being blind: two scrapes a minute apart, and some ticks.
+const READING_DELAY_MAX_MS: u64 = 180_000;
 
 /// What was seen at a tick.
 #[derive(Debug, Default)]
@@ -82,7 +86,7 @@ fn failed(run: &mut Run<'_>, untold: &Untold) -> Seen {
 
 fn window(run: &mut Run<'_>, measured: &Measured, elapsed_ms: u64) -> Seen {
     if measured.to <= measured.from {
-        return Seen::default();
+        return nothing_new(run, measured, elapsed_ms);
     }
     if measured.from < run.state.cursor_ms {
         // It would count again what was counted.
@@ -91,29 +95,89 @@ fn window(run: &mut Run<'_>, measured: &Measured, elapsed_ms: u64) -> Seen {
         return failed(run, &Untold { trouble, why });
     }
     let stand = exposure::stand(&run.state, &run.plan);
-    let judged = run.analyst.judge(
-        &run.plan.analysis,
-        stand,
-        &mut run.state.analysis,
-        (measured, elapsed_ms),
-    );
+    let judged = judged(run, stand, (measured, elapsed_ms));
     run.state.cursor_ms = measured.to;
-    let covered_ms = measured.to - measured.from;
-    let known_ms = run.state.clocks.unread_ms.saturating_add(elapsed_ms);
-    let slack_ms = LEASE_MS + 2 * run.plan.analysis.interval_ms;
-    let lost_ms = covered_ms.saturating_sub(known_ms);
+    let covered = covered(run, measured, elapsed_ms);
     run.state.clocks.unread_ms = 0;
+    run.state.clocks.unread_paused_ms = 0;
     if run.state.phase != Phase::Paused {
-        run.state.clocks.exposure_ms += covered_ms;
+        run.state.clocks.exposure_ms += covered.exposure_ms;
     }
     let mut seen = weighed(run, judged, measured, stand.warming);
-    if lost_ms > slack_ms && !run.state.promoted {
-        seen.gap_ms = Some(lost_ms);
-    }
+    seen.gap_ms = covered.gap_ms.filter(|_| !run.state.promoted);
     if exposure::sub(run.here()) == Some(Sub::Warming) {
         exposure::warm(run);
     }
     seen
+}
+
+/// The source has not read on since the cursor: guards have something to look at, nothing else has.
+fn nothing_new(run: &mut Run<'_>, measured: &Measured, elapsed_ms: u64) -> Seen {
+    let stand = Stand {
+        warming: true,
+        ..exposure::stand(&run.state, &run.plan)
+    };
+    let is_late = run.state.clocks.unread_ms >= READING_DELAY_MAX_MS;
+    let is_told = measured.untold.is_none() && !is_late;
+    let gauges_alone = Measured {
+        untold: Some(Untold {
+            trouble: Trouble::Stale,
+            why: "nothing was read since the last window".to_owned(),
+        }),
+        ..measured.clone()
+    };
+    let judged = judged(run, stand, (&gauges_alone, elapsed_ms));
+    Seen {
+        is_told,
+        guard: judged.guard.map(|guard| (guard, judged.why)),
+        ..Seen::default()
+    }
+}
+
+/// What somebody let pass is still looked at, and holds nothing any more.
+fn judged(run: &mut Run<'_>, stand: Stand, window: (&Measured, u64)) -> Judged {
+    let (plan, analysis) = (&run.plan.analysis, &mut run.state.analysis);
+    if run.state.waived.is_empty() {
+        return run.analyst.judge(plan, stand, analysis, window);
+    }
+    let mut plan = plan.clone();
+    let metrics = plan.metrics.iter_mut();
+    for metric in metrics.filter(|metric| metric.mode == Mode::PauseOnly) {
+        if run.state.waived.contains(&metric.name) {
+            metric.mode = Mode::Observe;
+        }
+    }
+    run.analyst.judge(&plan, stand, analysis, window)
+}
+
+struct Covered {
+    exposure_ms: u64,
+    gap_ms: Option<u64>,
+}
+
+/// How much of a window was exposure. Nobody's clock is believed alone: only time that the source's
+/// and the leader's both saw pass without a step is a gap, and what one of them alone saw shortens
+/// nothing.
+fn covered(run: &Run<'_>, measured: &Measured, elapsed_ms: u64) -> Covered {
+    let window_ms = measured.to - measured.from;
+    let known_ms = run.state.clocks.unread_ms.saturating_add(elapsed_ms);
+    let slack_ms = LEASE_MS + 2 * run.plan.analysis.interval_ms;
+    let by_source_ms = window_ms.saturating_sub(known_ms);
+    let since_step_ms = run
+        .at
+        .saturating_sub(run.state.stepped_at)
+        .saturating_mul(1_000);
+    let by_wall_ms = since_step_ms.saturating_sub(elapsed_ms);
+    let gap_ms = by_source_ms.min(by_wall_ms);
+    let covered_ms = if by_source_ms > slack_ms {
+        known_ms
+    } else {
+        window_ms
+    };
+    Covered {
+        exposure_ms: covered_ms.saturating_sub(run.state.clocks.unread_paused_ms),
+        gap_ms: (gap_ms > slack_ms).then_some(gap_ms),
+    }
 }
 
 /// The judgement, with what only the state knows: checks that failed before, and what was waived.
@@ -132,7 +196,7 @@ fn weighed(run: &mut Run<'_>, judged: Judged, measured: &Measured, is_warming: b
     if !is_warming {
         let over = failed_checks(run, &judged.failed_checks);
         let waived = |metric: &String| run.state.waived.contains(metric);
-        pause = over.pause.or(judged.pause).filter(|metric| !waived(metric));
+        pause = over.pause.or(judged.pause.filter(|metric| !waived(metric)));
         if let Some(fails) = over.fails {
             verdict = Verdict::Fail;
             why = fails;
@@ -169,9 +233,13 @@ fn failed_checks(run: &mut Run<'_>, names: &[String]) -> Over {
     }
     let mut over = Over::default();
     let counted = &run.state.counters.failed_checks;
+    let most = run.plan.analysis.threshold.saturating_sub(1);
     for metric in &run.plan.analysis.metrics {
-        let Test::Query { failure_limit, .. } = metric.test else {
-            continue;
+        let failure_limit = match metric.test {
+            Test::Query { failure_limit, .. } => failure_limit,
+            // Those that roll back are counted together, below.
+            Test::Literal { .. } if metric.mode == Mode::PauseOnly => most,
+            _ => continue,
         };
         let count = counted.get(&metric.name).copied().unwrap_or_default();
         if count <= failure_limit {
@@ -185,8 +253,10 @@ fn failed_checks(run: &mut Run<'_>, names: &[String]) -> Over {
                 );
                 over.fails.get_or_insert(why);
             }
-            Mode::PauseOnly => over.pause = Some(metric.name.clone()),
-            Mode::Observe => {}
+            Mode::PauseOnly if !run.state.waived.contains(&metric.name) => {
+                over.pause.get_or_insert_with(|| metric.name.clone());
+            }
+            Mode::PauseOnly | Mode::Observe => {}
         }
     }
     over.fails = over.fails.or_else(|| threshold(run));
@@ -231,6 +301,7 @@ fn clocks(run: &mut Run<'_>, seen: &Seen, sub: Option<Sub>, elapsed_ms: u64) {
     };
     if matches!(seen.verdict, None | Some(Verdict::Error)) && seen.opened.is_none() {
         clocks.unread_ms += elapsed_ms;
+        clocks.unread_paused_ms += if is_paused { elapsed_ms } else { 0 };
     }
     if matches!(sub, Some(Sub::Analysing | Sub::Gated)) && !is_paused {
         clocks.inconclusive_ms = match seen.verdict {

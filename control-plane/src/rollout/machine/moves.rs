@@ -5,15 +5,15 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     exposure::{self, expose},
-    replan,
+    hook, replan,
     run::Run,
 };
 use crate::{
-    analysis::judge::Guard,
+    analysis::{judge::Guard, verdict::Verdict},
     rollout::{
         event::{Decision, Transition, guard_word, share_of},
         plan::{HookKind, OnFail},
-        state::{PauseReason, Phase, State, Sub},
+        state::{PauseReason, Phase, State, Sub, Told},
     },
 };
 
@@ -38,11 +38,16 @@ pub(super) fn next_step(run: &mut Run<'_>, by_hand: bool) -> Transition {
         run.state.passed_share = run.state.share;
     }
     close_gate(&mut run.state, HookKind::ConfirmTrafficIncrease.word());
-    replan::adopt(run);
+    let is_unjudged = replan::adopt(run);
     let present = share_of(run.state.lowered_from.unwrap_or(run.state.share));
     let next = run.plan.steps.iter().position(|step| step.share > present);
     let Some((next, share)) = next.and_then(|i| Some((i, run.plan.steps.get(i)?.share))) else {
-        return after_last(run, by_hand);
+        let mut moved = after_last(run, by_hand);
+        if is_unjudged && run.state.phase == Phase::WaitingPromotion {
+            "a metric is new: the share is applied anew".clone_into(&mut moved.reason);
+            apply_anew(run, present);
+        }
+        return moved;
     };
     let name = if by_hand { "t21" } else { "t7" };
     let reason = format!("step {}: {share} %", next + 1);
@@ -135,6 +140,10 @@ pub(super) fn guarded(run: &mut Run<'_>, guard: Guard, why: String) -> Transitio
     run.state.failed = true;
     run.state.guard = Some(guard);
     let reason = format!("{}: {why}", guard_word(guard));
+    run.state.verdict = Some(Told {
+        kind: Verdict::Fail,
+        why: reason.clone(),
+    });
     let moved = run.transition("t11", Decision::RollBack, reason.clone());
     end_state(&mut run.state, Phase::Failed, &reason, run.at);
     moved
@@ -188,9 +197,15 @@ pub(super) fn pause(state: &mut State, reason: PauseReason) {
 
 /// Where it was; after a lowering its step anew.
 pub(super) fn resume(run: &mut Run<'_>) {
+    hook::forget_gates(run);
     let state = &mut run.state;
     state.pause_reasons.clear();
-    state.phase = state.paused_in.take().unwrap_or(Phase::Preflight);
+    state.phase = match state.paused_in.take() {
+        // What a gate was all that was missing from has to be seen once more.
+        Some(Phase::Progressing(Sub::Gated)) => Phase::Progressing(Sub::Analysing),
+        Some(phase) => phase,
+        None => Phase::Preflight,
+    };
     state.starved = false;
     state.paused_for.clear();
     state.counters.consecutive_errors = 0;

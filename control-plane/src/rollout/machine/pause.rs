@@ -32,6 +32,11 @@ pub(super) fn blind(run: &mut Run<'_>) -> Option<Transition> {
     let moved = run.transition("t16", Decision::StepBack, reason);
     moves::lower(run, share);
     moves::pause(&mut run.state, PauseReason::Blind);
+    if run.state.share <= 0.0 {
+        // Without traffic there is nothing that could end it.
+        let reasons = &mut run.state.pause_reasons;
+        reasons.retain(|reason| *reason != PauseReason::Inconclusive);
+    }
     Some(moved)
 }
 

@@ -17,6 +17,9 @@ use crate::{
 const EVENTS_MAX: usize = 20;
 /// The same as JSON.
 const EVENTS_BYTES_MAX: usize = 16 * 1_024;
+/// Of the whole state as JSON: from there on its events are moved out, so that it stays below what
+/// is kept at most.
+const STATE_BYTES_FULL: usize = 24 * 1_024;
 
 /// A state that an event is happening to.
 pub(super) struct Run<'a> {
@@ -97,6 +100,10 @@ fn finish(mut run: Run<'_>, event: &Event, moved: Option<Transition>) -> Step {
     let is_news = moved.is_some()
         || !run.state.phase.is_terminal() && !matches!(event, Event::Verb(Verb::Retry));
     if is_news {
+        // Ticks alone see time pass: nobody's verb may hide a time in which there were none.
+        if matches!(event, Event::Tick(_)) || run.state.stepped_at == 0 {
+            run.state.stepped_at = run.at;
+        }
         let event = event.clone();
         run.state.events.push(Kept { at: run.at, event });
     }
@@ -121,7 +128,9 @@ fn finish(mut run: Run<'_>, event: &Event, moved: Option<Transition>) -> Step {
 
 fn is_full(state: &State) -> bool {
     let bytes = || serde_json::to_vec(&state.events).map_or(0, |json| json.len());
-    state.events.len() >= EVENTS_MAX || state.events.len() > 1 && bytes() >= EVENTS_BYTES_MAX
+    let whole = || serde_json::to_vec(state).map_or(0, |json| json.len());
+    state.events.len() >= EVENTS_MAX
+        || state.events.len() > 1 && (bytes() >= EVENTS_BYTES_MAX || whole() >= STATE_BYTES_FULL)
 }
 
 /// A plan that a newer program wrote holds, and can be ended.

@@ -16,13 +16,15 @@ use crate::{
     rollout::{
         event::{Decision, Event, Illegal, Step},
         plan::{Plan, PlanPolicy, compile_millis},
-        state::{Candidate, Clocks, Counters, Phase, State},
+        state::{Candidate, Clocks, Counters, Past, Phase, State},
         traffic,
     },
 };
 
 /// `timeouts.total` of a route that has none written.
 const TOTAL_MS: u64 = 600_000;
+/// Ended rollouts that are remembered.
+const PAST_MAX: usize = 16;
 
 /// What is started, and where.
 #[derive(Clone, Copy, Debug)]
@@ -166,12 +168,14 @@ fn first(before: Option<&State>, start: &Start<'_>, plan: Plan, at: u64) -> Resu
         target: plan.candidate.clone(),
         hash: start.candidate_hash.to_owned(),
     };
+    let past = past(before, total_ms, at);
     let state = State {
         rollout_id: start.id.to_owned(),
         seq: before.map_or(0, |before| before.seq),
         last_hash: before.map_or_else(String::new, |before| before.last_hash.clone()),
         route: start.route.name.clone(),
-        settle_ms: settle_ms(before, &candidate, total_ms, at),
+        settle_ms: settle_ms(&past, &candidate, total_ms, at),
+        past,
         candidate,
         plan: start.plan.clone(),
         plan_hash: plan.hash.clone(),
@@ -207,6 +211,7 @@ fn first(before: Option<&State>, start: &Start<'_>, plan: Plan, at: u64) -> Resu
         warmup_ms: 0,
         warmup_max_ms: total_ms,
         analysis: Analysis::default(),
+        stepped_at: at,
         events: Vec::new(),
         started_at: wall(at),
         ended_at: String::new(),
@@ -273,15 +278,33 @@ fn base_weights(
     Ok(base)
 }
 
+/// The rollouts before whose streams may still run, the newest first.
+fn past(before: Option<&State>, total_ms: u64, at: u64) -> Vec<Past> {
+    let Some(before) = before else {
+        return Vec::new();
+    };
+    let newest = Past {
+        candidate: before.candidate.clone(),
+        ended_at: before.ended_at.clone(),
+    };
+    let older = before.past.iter();
+    let older = older.filter(|past| past.candidate != newest.candidate);
+    let mut all: Vec<Past> = std::iter::once(&newest).chain(older).cloned().collect();
+    all.retain(|past| left_ms(past, total_ms, at) > 0);
+    all.truncate(PAST_MAX);
+    all
+}
+
+fn left_ms(past: &Past, total_ms: u64, at: u64) -> u64 {
+    let ended = super::moves::unix(&past.ended_at).unwrap_or(at);
+    total_ms.saturating_sub(at.saturating_sub(ended).saturating_mul(1_000))
+}
+
 /// Series carry no definition: streams of the candidate as it was must have ended before.
-fn settle_ms(before: Option<&State>, candidate: &Candidate, total_ms: u64, at: u64) -> u64 {
-    let Some(before) = before else { return 0 };
-    let is_redefined =
-        before.candidate.target == candidate.target && before.candidate.hash != candidate.hash;
-    if !is_redefined {
-        return 0;
-    }
-    let ended = super::moves::unix(&before.ended_at).unwrap_or(at);
-    let since_ms = at.saturating_sub(ended).saturating_mul(1_000);
-    total_ms.saturating_sub(since_ms)
+fn settle_ms(past: &[Past], candidate: &Candidate, total_ms: u64, at: u64) -> u64 {
+    let redefined = past.iter().filter(|past| {
+        past.candidate.target == candidate.target && past.candidate.hash != candidate.hash
+    });
+    let left = redefined.map(|past| left_ms(past, total_ms, at));
+    left.max().unwrap_or_default()
 }

@@ -9,5 +9,6 @@ mod invariants;
 mod model;
 mod plans;
 pub(in crate::rollout) mod source;
+mod stale;
 mod transitions;
 mod verbs;

@@ -213,6 +213,9 @@ fn step_passed(run: &mut Run<'_>, passes: bool) -> Option<Transition> {
         .and_then(|i| run.plan.steps.get(i))
         .map_or(u64::MAX, |step| step.min_duration_ms);
     if !passes || run.state.clocks.exposure_ms < least_ms {
+        if run.state.phase == Phase::Progressing(Sub::Gated) {
+            hook::forget_gates(run);
+        }
         run.state.phase = Phase::Progressing(Sub::Analysing);
         return None;
     }

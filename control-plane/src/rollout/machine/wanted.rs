@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use super::exposure;
 use crate::{
-    analysis::{judge, reader::Family},
+    analysis::{
+        judge,
+        query::{Variables, render},
+        want::Family,
+    },
     rollout::{
         plan::{Distribution, Literal, Plan, Test},
         state::{PauseReason, Phase, State, Sub},
@@ -109,50 +113,31 @@ fn of_places(
         .filter_map(|place| plan.analysis.metrics.get(place));
     metrics
         .filter_map(|metric| match &metric.test {
-            Test::Query { promql, .. } => Some((metric.name.clone(), filled(promql, state, plan))),
+            Test::Query {
+                promql,
+                interval_ms,
+                ..
+            } => Some((
+                metric.name.clone(),
+                filled(promql, *interval_ms, state, plan),
+            )),
             _ => None,
         })
         .collect()
 }
 
-/// Puts values between `{{` and `}}`. Validation has seen to it that each name is known.
-fn filled(template: &str, state: &State, plan: &Plan) -> String {
-    let mut text = String::with_capacity(template.len());
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let Some((name, left)) = after.split_once("}}") else {
-            break;
-        };
-        text.push_str(before);
-        text.push_str(&value(name.trim(), state, plan));
-        rest = left;
-    }
-    text.push_str(rest);
-    text
-}
-
-fn value(name: &str, state: &State, plan: &Plan) -> String {
-    match name {
-        "route" | "name" => state.route.clone(),
-        "candidate" | "target" => state.candidate.target.clone(),
-        // Several are told as an alternation, for `=~`.
-        "stable" => {
-            let weighted = state
-                .base_weights
-                .iter()
-                .filter(|(_, weight)| **weight > 0.0);
-            let names: Vec<&str> = weighted.map(|(name, _)| name.as_str()).collect();
-            names.join("|")
-        }
-        "interval" => match plan.analysis.interval_ms {
-            ms if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
-            ms => format!("{ms}ms"),
-        },
-        "rollout" => state.rollout_id.clone(),
-        own => {
-            let own = own.strip_prefix("variables.");
-            let value = own.and_then(|own| plan.analysis.variables.get(own));
-            value.cloned().unwrap_or_default()
-        }
-    }
+/// Validation has seen to it that each name is known; what it has not, the source refuses.
+fn filled(template: &str, interval_ms: u64, state: &State, plan: &Plan) -> String {
+    let weights = state.base_weights.iter();
+    let weighted = weights.filter(|(_, weight)| **weight > 0.0);
+    let stable: Vec<&str> = weighted.map(|(name, _)| name.as_str()).collect();
+    let variables = Variables {
+        route: &state.route,
+        candidate: &state.candidate.target,
+        stable: &stable,
+        interval_ms,
+        rollout: &state.rollout_id,
+        own: &plan.analysis.variables,
+    };
+    render(template, &variables).unwrap_or_else(|_| template.to_owned())
 }

@@ -3,7 +3,7 @@
 //! What is wrong with a document is said by `serin_proto::validate`; here nothing is refused, only
 //! filled in: rollout.md 3 has the defaults, Flagger's words become steps and limits.
 
-use serin_proto::{Fault, unit::Share, unit::parse_duration, v1, validate};
+use serin_proto::{Fault, fault::Pointer, unit::Share, unit::parse_duration, v1, validate};
 
 use super::{
     Alert, AlertFormat, AlertUrl, AnalysisPlan, Guards, HookKind, OnFail, OnNoData,
@@ -11,6 +11,8 @@ use super::{
 };
 use crate::rollout::canonical;
 
+/// Of a plan as JSON: the state holds it, a changed one, and all the evidence.
+const PLAN_BYTES_MAX: usize = 8 * 1_024;
 const INTERVAL_MS: u64 = 10_000;
 const MIN_SAMPLES: u64 = 100;
 const ALPHA: f64 = 0.01;
@@ -36,6 +38,11 @@ pub(super) fn compile(document: &v1::Rollout, known: Option<&str>) -> Result<Pla
     let findings = validate::rollout(document);
     if !findings.faults.is_empty() {
         return Err(findings.faults);
+    }
+    let bytes = serde_json::to_vec(document).map_or(0, |json| json.len());
+    if bytes > PLAN_BYTES_MAX {
+        let why = format!("is {bytes} bytes long, at most {PLAN_BYTES_MAX}");
+        return Err(vec![Fault::new(&Pointer::root(), "too_large", why)]);
     }
     let none = v1::Analysis::default();
     let analysis = document.analysis.as_ref().unwrap_or(&none);

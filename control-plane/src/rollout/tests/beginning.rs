@@ -204,7 +204,9 @@ async fn rollouts_are_listed_by_route_and_phase_and_told_with_their_records() {
     }
     let shown = show::rollout(plane, &admin(), id).await.unwrap();
     assert_eq!(shown.json["phase"], "Pending");
-    let history = show::history(plane, &admin(), id).await.unwrap();
+    let history = show::history(plane, &admin(), id, (0, usize::MAX))
+        .await
+        .unwrap();
     assert_eq!(
         (history.len(), &history[0]["transition"]),
         (1, &json!("t1"))

@@ -275,3 +275,95 @@ async fn an_undo_over_traffic_that_others_moved_is_refused_with_the_difference()
         ("in_use", "traffic_changed")
     );
 }
+
+#[tokio::test]
+async fn a_target_without_weight_that_left_the_route_is_named_by_no_later_step() {
+    let mut rig = Rig::new().await;
+    let live = json!({"weights": {"a": 100, "c": 0}});
+    let chat = route(&["a", "b", "c"], live);
+    rig.stage.put(Kind::Route, "chat", &chat).await;
+    rig.start(plan()).await;
+    rig.until(|state| state.share > 0.0).await;
+    let without = route(&["a", "b"], Json::Null);
+    let exists = crate::change::Precondition::Exists;
+    let put = rig.stage.try_put(Kind::Route, "chat", &without, exists);
+    put.await.unwrap();
+    rig.verb(Verb::Abort).await.unwrap();
+    let weights = rig.traffic().await["weights"].clone();
+    assert_eq!(weights, json!({"a": 100.0, "b": 0.0}));
+}
+
+#[tokio::test]
+async fn a_file_takes_no_target_that_an_undo_needs() {
+    let mut rig = Rig::new().await;
+    rig.start(plan()).await;
+    rig.until(|state| state.phase == Phase::Succeeded).await;
+    let mut chat = route(&["b"], Json::Null);
+    chat["name"] = json!("chat");
+    let file = json!({"routes": [chat]});
+    let (admin, asked) = (admin(), asked(Default::default()));
+    let refused = apply(&rig.stage.plane, &admin, body(&file), false, asked).await;
+    assert_eq!(refused.unwrap_err().code(), "invalid_document");
+}
+
+#[tokio::test]
+async fn traffic_that_is_no_whole_is_refused_as_it_was_written() {
+    let rig = exposed().await;
+    let table = [
+        (
+            json!({"a": 54.0, "b": 4.999, "c": 41.001}),
+            "b",
+            "invalid_document",
+        ),
+        (
+            json!({"a": 30.0, "b": 5.0, "c": 10.0}),
+            "b",
+            "invalid_document",
+        ),
+        (
+            json!({"a": 65.0, "b": -5.0, "c": 40.0}),
+            "b",
+            "invalid_document",
+        ),
+        // Leaving the canary out is an abort, but not while the candidate gets more.
+        (json!({"b": 100.0}), "", "rollout_active"),
+    ];
+    for (weights, canary, code) in table {
+        let traffic = json!({"weights": weights, "canary": canary});
+        let refused = move_to(&rig, traffic.clone()).await.unwrap_err();
+        assert_eq!(refused.code(), code, "{traffic}");
+        assert_eq!(rig.state().await.share, 10.0, "{traffic}");
+    }
+}
+
+#[tokio::test]
+async fn moving_the_others_while_lowering_leaves_a_history_that_is_true() {
+    let mut rig = exposed().await;
+    rig.tick().await;
+    let lowered = json!({"weights": {"a": 35, "b": 5, "c": 60}, "canary": "b"});
+    move_to(&rig, lowered).await.unwrap();
+    rig.verb(Verb::Resume).await.unwrap();
+    rig.tick().await;
+    let aborted = json!({"weights": {"a": 50, "c": 50}});
+    move_to(&rig, aborted).await.unwrap();
+    assert_eq!(rig.state().await.phase, Phase::Aborted);
+    super::story::assert_true(rig.records().await);
+}
+
+#[tokio::test]
+async fn a_target_that_was_let_go_may_come_back_as_another() {
+    let mut rig = exposed().await;
+    rig.tick().await;
+    let without = json!({"weights": {"a": 90, "b": 10}, "canary": "b"});
+    move_to(&rig, without).await.unwrap();
+    rig.tick().await;
+    let mut chat = route(&["a", "b", "c"], Json::Null);
+    chat["targets"][2]["model"] = json!("another");
+    let exists = crate::change::Precondition::Exists;
+    let put = rig.stage.try_put(Kind::Route, "chat", &chat, exists);
+    put.await.unwrap();
+    let again = json!({"weights": {"a": 70, "b": 10, "c": 20}, "canary": "b"});
+    move_to(&rig, again).await.unwrap();
+    rig.tick().await;
+    assert_eq!(rig.state().await.guard, None);
+}

@@ -93,7 +93,6 @@ async fn a_store_that_fails_holds_and_loses_nothing() {
             receipt: None,
             why: "lost before it came".to_owned(),
         },
-        Error::Full("quota".to_owned()),
     ];
     for i in 0.. {
         if rig.state().await.phase.is_terminal() {

@@ -1,18 +1,27 @@
 //! What others are told: at least once, with one key, whoever leads.
 
+use std::fs;
+
+use tempfile::NamedTempFile;
+
 use super::{hooks::Gate, *};
 use crate::{
     leader::Leadership,
     rollout::{outbox, state::Phase},
 };
 
-fn telling(url: &str) -> Json {
+/// A plan that tells a webhook and a chat, whose URL is in the file.
+fn telling(url: &str) -> (Json, NamedTempFile) {
+    let secret = NamedTempFile::new().unwrap();
+    fs::write(&secret, url).unwrap();
     let mut plan = plan();
     plan["analysis"]["webhooks"] = json!([
         {"name": "news", "type": "event", "url": url, "metadata": {"team": "ml"}},
     ]);
-    plan["analysis"]["alerts"] = json!([{"name": "chat", "type": "slack", "url": url}]);
-    plan
+    plan["analysis"]["alerts"] = json!([
+        {"name": "chat", "type": "slack", "urlFile": secret.path()},
+    ]);
+    (plan, secret)
 }
 
 fn letters(rig: &Rig) -> usize {
@@ -23,7 +32,8 @@ fn letters(rig: &Rig) -> usize {
 async fn letters_are_delivered_by_whoever_leads_and_go_when_they_are_taken() {
     let gate = Gate::new(|_| Some((200, ""))).await;
     let mut rig = Rig::new().await;
-    rig.start(telling(&gate.url)).await;
+    let (plan, _secret) = telling(&gate.url);
+    rig.start(plan).await;
     rig.until(|state| state.phase == Phase::Succeeded).await;
     let pending = eventually(|| async { letters(&rig) }, |n| *n > 2).await;
     assert_eq!(gate.count(), 0, "nobody leads");
@@ -55,7 +65,8 @@ async fn a_letter_that_nobody_took_is_the_next_leaders_with_the_same_key() {
     // The first tries fail, whatever is told.
     let gate = Gate::new(|n| Some((if n < 3 { 500 } else { 200 }, ""))).await;
     let mut rig = Rig::new().await;
-    rig.start(telling(&gate.url)).await;
+    let (plan, _secret) = telling(&gate.url);
+    rig.start(plan).await;
     rig.verb(Verb::Abort).await.unwrap();
     let written = eventually(|| async { letters(&rig) }, |n| *n > 0).await;
     let plane = Arc::clone(&rig.stage.plane);

@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::verify_by;
 use crate::rollout::{
-    event::{Event, Reading, Verb},
+    event::{Decision, Event, Reading, Verb},
     machine::tests::{
         drive::Drive,
         source::{Mood, Script},
     },
-    record::Record,
+    record::{ActorKind, Record},
     state::Phase,
 };
 
@@ -24,6 +24,9 @@ fn history() -> Vec<Record> {
     drive.until(Mood::Healthy, "t18");
     drive.history
 }
+
+/// What somebody changes in a record.
+type Lie = fn(&mut Record);
 
 /// As somebody would who knows how hashes are made.
 fn rehashed(mut records: Vec<Record>) -> Vec<Record> {
@@ -70,7 +73,35 @@ fn a_changed_record_is_found_by_its_hash() {
 
 #[test]
 fn a_decision_that_its_events_do_not_make_is_found_though_all_hashes_are_right() {
-    let lies: [(&str, fn(&mut Record)); 6] = [
+    let lies: [(&str, Lie); 19] = [
+        ("t7", |record| record.decision = Decision::Hold),
+        ("t7", |record| record.verdict = None),
+        ("t7", |record| record.before.as_mut().unwrap().share = 2.0),
+        ("t7", |record| record.from = Some(Phase::WaitingPromotion)),
+        ("t7", |record| record.candidate_hash = "beef".to_owned()),
+        ("t7", |record| record.actor.kind = ActorKind::User),
+        ("t1", |record| record.from = Some(Phase::Failed)),
+        ("t1", |record| {
+            let first = record.state.as_mut().unwrap();
+            first.share = 50.0;
+            record.after.share = 50.0;
+        }),
+        ("t1", |record| {
+            record.state.as_mut().unwrap().phase = Phase::Preflight;
+            record.to = Phase::Preflight;
+        }),
+        ("t1", |record| {
+            record.state.as_mut().unwrap().promoted = true
+        }),
+        ("t1", |record| {
+            record.state.as_mut().unwrap().analysis.restarts = 1
+        }),
+        ("t1", |record| {
+            record.state.as_mut().unwrap().plan.on_fail = "freeze".to_owned();
+        }),
+        ("t1", |record| {
+            record.state.as_mut().unwrap().candidate.hash = "beef".to_owned();
+        }),
         ("t7", |record| record.after.share = 50.0),
         ("t7", |record| record.to = Phase::WaitingPromotion),
         ("t7", |record| record.transition = "t17".to_owned()),

@@ -63,6 +63,11 @@ pub(super) fn check_alerts(alerts: &[v1::Alert], at: &Pointer, findings: &mut Fi
         }
         if !alert.url.is_empty() {
             url(&alert.url, &at.key("url"), findings);
+            if alert.r#type == "slack" {
+                let message = "a chat's URL is a secret, and plans are read by every viewer: \
+                               write urlEnv or urlFile";
+                findings.fault(&at.key("url"), "secret_in_plan", message);
+            }
         }
         provider::variable(&alert.url_env, &at.key("urlEnv"), findings);
     }

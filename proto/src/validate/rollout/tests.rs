@@ -172,7 +172,7 @@ fn shares_of_alpha_are_at_most_all_of_it() {
 #[test]
 fn webhooks_and_alerts_are_named_once_and_reach_nobodys_metadata() {
     let hook = |url: &str| json!({"name": "h", "type": "event", "url": url});
-    let table: [(Json, &[&str]); 12] = [
+    let table: [(Json, &[&str]); 13] = [
         (json!({"webhooks": [hook("http://10.0.0.1:8080/a/?b=c#d"), {"name": "i", "type": "rollout", "url": "https://a.example"}]}), &[]),
         (json!({"webhooks": [hook("http://a.example"), hook("http://a.example")]}), &["/webhooks/1/name duplicate_name"]),
         (json!({"webhooks": [{"name": "h"}]}), &["/webhooks/0/type missing", "/webhooks/0/url missing"]),
@@ -186,6 +186,7 @@ fn webhooks_and_alerts_are_named_once_and_reach_nobodys_metadata() {
         (json!({"alerts": [{"name": "a", "type": "slack", "urlEnv": "SLACK_URL"}, {"name": "b", "url": "http://127.0.0.1:1/x", "severity": "warn"}]}), &[]),
         (json!({"alerts": [{"name": "a"}, {"name": "a", "url": "http://x", "urlFile": "/x", "severity": "loud", "type": "mail"}]}),
             &["/alerts/1/name duplicate_name", "/alerts/0 missing", "/alerts/1/type unknown_word", "/alerts/1/severity unknown_word", "/alerts/1 bad_url"]),
+        (json!({"alerts": [{"name": "a", "type": "slack", "url": "http://chat.example/secret"}]}), &["/alerts/0/url secret_in_plan"]),
         (json!({"alerts": [{"name": "a", "urlEnv": "https://chat.example/secret"}]}), &["/alerts/0/urlEnv bad_variable"]),
     ];
     for (analysis, expected) in table {

@@ -1,3 +1,5 @@
+//! Queries, literal counting and means: what fails a check, what pauses, what only is told.
+
 use super::*;
 use crate::{
     analysis::sample::{Answered, Arms, Moments},
@@ -68,6 +70,29 @@ fn a_query_holds_until_it_was_asked_and_what_it_said_last_counts() {
         judged.failed_checks.is_empty(),
         "one answer is counted once"
     );
+}
+
+#[test]
+fn what_could_not_be_asked_is_asked_again_at_once_and_is_an_error_once() {
+    let mut scene = Scene::new(plan(vec![errors(), query(Mode::Enforce)]), 1);
+    let asked = |scene: &mut Scene, answer| {
+        let mut measured = scene.measured(window([400, 4], [7600, 76]));
+        measured.queries.insert("judge-score".to_owned(), answer);
+        scene.judge(&measured)
+    };
+    let late = || Answered::Error("it took longer than 5 s".to_owned());
+    assert_eq!(asked(&mut scene, late()).verdict, Verdict::Error);
+    assert_eq!(due(&scene.plan, &scene.analysis, scene.at + 1), [1]);
+    let judged = scene.see([25, 0], [475, 5]);
+    assert_eq!(judged.verdict, Verdict::Inconclusive);
+    assert_eq!(
+        judged.why,
+        "judge-score could not be asked: it took longer than 5 s"
+    );
+    assert_eq!(asked(&mut scene, late()).verdict, Verdict::Error);
+    let judged = asked(&mut scene, Answered::Value(0.9));
+    assert_eq!(judged.verdict, Verdict::Pass, "{}", judged.why);
+    assert!(due(&scene.plan, &scene.analysis, scene.at + 59_999).is_empty());
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! The guards: what ends a rollout without significance, and what must not.
+
 use super::*;
 
 fn with_max(max: f64) -> AnalysisPlan {
@@ -16,7 +18,7 @@ fn breaker(scene: &mut Scene, open: u32, fresh: u32, untold: Option<Trouble>) ->
     measured.gauges = Gauges {
         fresh,
         breaker_open: open,
-        target_down: 0,
+        ..Gauges::default()
     };
     measured.untold = untold.map(|trouble| Untold {
         trouble,
@@ -48,6 +50,28 @@ fn a_breaker_open_on_half_of_the_routers_rolls_back() {
                 assert_eq!(judged.verdict == Verdict::Fail, fires);
             }
         }
+    }
+}
+
+#[test]
+fn half_of_the_routers_is_half_of_those_that_live() {
+    // open, fresh, live, whether it fires
+    let table = [(1, 1, 3, false), (2, 2, 3, true), (2, 3, 1, true)];
+    for (breaker_open, fresh, live, fires) in table {
+        let mut scene = Scene::new(plan(vec![errors()]), 1);
+        let mut guard = None;
+        for _ in 0..2 {
+            let mut measured = scene.measured(window([1, 0], [19, 0]));
+            measured.gauges = Gauges {
+                fresh,
+                breaker_open,
+                live,
+                ..Gauges::default()
+            };
+            guard = scene.judge(&measured).guard;
+        }
+        let expected = fires.then_some(Guard::BreakerOpen);
+        assert_eq!(guard, expected, "{breaker_open} of {fresh}, {live} live");
     }
 }
 
@@ -114,19 +138,13 @@ fn above_half_of_the_traffic_the_stable_arm_cannot_tell_arrivals() {
 
 #[test]
 fn refusals_count_among_failures_that_are_fast() {
-    let refused = Test::Events {
-        of: Events::Rejections,
-        null: null(1.0, 0.01),
-        max: None,
-        tolerance: None,
-    };
-    let refused = metric("rejections", Mode::Enforce, 0.1, refused);
-    let mut scene = Scene::new(plan(vec![errors(), refused]), 1);
+    // Whether or not they are a metric of the plan.
+    let mut scene = Scene::new(plan(vec![errors()]), 1);
     scene.stand.warming = true;
     let mut measured = scene.measured(window([0, 0], [190, 2]));
     measured
         .counts
-        .insert("rejections".to_owned(), vec![window([15, 15], [195, 5])]);
+        .insert(REJECTIONS.to_owned(), vec![window([15, 15], [195, 5])]);
     assert_eq!(scene.judge(&measured).guard, Some(Guard::FailFast));
 }
 

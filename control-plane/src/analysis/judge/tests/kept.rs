@@ -200,6 +200,66 @@ fn what_was_only_observed_is_not_enforced_in_hindsight() {
 }
 
 #[test]
+fn what_comes_with_another_plan_is_a_restart_and_alpha_stays_whole() {
+    let named = |name: &str, share| {
+        let mut errors = errors();
+        (errors.name, errors.share) = (name.to_owned(), share);
+        errors
+    };
+    let mut scene = Scene::new(plan(vec![named("errors", 1.0)]), 1);
+    scene.see([25, 1], [475, 5]);
+    assert_eq!(scene.analysis.restarts, 0);
+    // errors keeps the share it has; 1.6 are given in all.
+    scene.plan = plan(vec![named("errors", 0.4), named("abandoned", 0.6)]);
+    for _ in 0..30 {
+        scene.see([25, 1], [475, 5]);
+        let log = |metric: usize| scene.analysis.log_evidence(&scene.plan.metrics[metric]);
+        let mixed = (log(0).exp() + 0.6 * log(1).exp()) / 1.6;
+        let found = total(&scene.analysis, &scene.plan).exp();
+        assert!((found / mixed - 1.0).abs() < 1e-9, "{found} {mixed}");
+    }
+    let threshold = |metric: usize| {
+        let metric = &scene.plan.metrics[metric];
+        scene.analysis.log_threshold(&scene.plan, metric)
+    };
+    assert!((threshold(0).exp() - 160.0).abs() < 1e-6);
+    assert!((threshold(1).exp() - 160.0 / 0.6).abs() < 1e-6);
+    assert_eq!(scene.analysis.restarts, 1);
+    // One that left and returns begins anew too, at the next exposure as well.
+    scene.plan = plan(vec![named("errors", 0.4)]);
+    scene.see([25, 1], [475, 5]);
+    scene.plan = plan(vec![named("errors", 0.4), named("abandoned", 0.6)]);
+    scene.open(0.01);
+    assert_eq!(scene.analysis.restarts, 2);
+}
+
+#[test]
+fn windows_of_two_bounds_are_not_compared() {
+    let slow = Test::Beyond {
+        of: Distribution::Duration,
+        bounds: Bounds::Quantiles(vec![0.95]),
+        null: null(2.0, 0.05),
+        tolerance: None,
+    };
+    let slow = metric("duration", Mode::Enforce, 0.5, slow);
+    let mut scene = Scene::new(plan(vec![errors(), slow]), 1);
+    scene.see([25, 1], [475, 24]);
+    let opening = |at| Opening {
+        bounds: [("duration".to_owned(), vec![at])].into(),
+        ..Opening::default()
+    };
+    let sum = |scene: &Scene| scene.analysis.metrics["duration"].bounds[0].dispersion.sum;
+    // Another bound, beyond which there are more: nothing has jumped.
+    open(&scene.plan, 4, &mut scene.analysis, &opening(0.5));
+    scene.see([25, 5], [475, 100]);
+    assert!(sum(&scene).abs() < 1e-9, "{}", sum(&scene));
+    // The same bound again: what jumps has jumped.
+    open(&scene.plan, 4, &mut scene.analysis, &opening(0.5));
+    scene.see([25, 5], [475, 24]);
+    assert!(sum(&scene) > 10.0, "{}", sum(&scene));
+}
+
+#[test]
 fn numbers_for_people_are_short() {
     let table = [
         (why::percent(0.0093), "0.93 %"),

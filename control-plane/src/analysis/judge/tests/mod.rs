@@ -1,3 +1,5 @@
+//! Verdicts, window by window: made-up counts in, the word and its reason out.
+
 mod checks;
 mod guards;
 mod kept;
@@ -43,6 +45,20 @@ fn a_pass_needs_samples_of_both_arms() {
     // A bake has a thin control and asks for none.
     scene.stand.min_samples = 0;
     assert_eq!(scene.see([40, 0], [0, 0]).verdict, Verdict::Pass);
+}
+
+#[test]
+fn a_bake_without_a_request_is_no_pass() {
+    let mut scene = Scene::new(plan(vec![errors()]), 1);
+    scene.see([400, 4], [7600, 76]);
+    scene.open(0.01);
+    scene.stand.min_samples = 0;
+    for _ in 0..90 {
+        let judged = scene.see([0, 0], [0, 0]);
+        assert_eq!(judged.verdict, Verdict::Inconclusive);
+        assert_eq!(judged.why, "errors has 0 of 1 canary samples");
+    }
+    assert_eq!(scene.see([1, 0], [0, 0]).verdict, Verdict::Pass);
 }
 
 #[test]
@@ -130,6 +146,57 @@ fn a_certificate_that_is_asked_for_is_waited_for() {
     assert_eq!(
         scene.see([300, 3], [5700, 57]).verdict,
         Verdict::Inconclusive
+    );
+}
+
+/// Two bounds, of which each must be proven.
+fn tokens() -> Scene {
+    let both = Test::Beyond {
+        of: Distribution::OutputTokens,
+        bounds: Bounds::Quantiles(vec![0.1, 0.9]),
+        null: null(1.0, 0.1),
+        tolerance: Some(0.1),
+    };
+    let mut scene = Scene::new(
+        plan(vec![metric("output-tokens", Mode::Enforce, 1.0, both)]),
+        1,
+    );
+    scene.stand.certificate = true;
+    scene
+}
+
+#[test]
+fn a_certificate_is_of_all_bounds() {
+    let mut scene = tokens();
+    // Below the p10 all is well, beyond the p90 it is on the line of what is worse.
+    for _ in 0..5 {
+        let mut measured = scene.measured(window([300, 3], [5700, 57]));
+        let counts = measured.counts.get_mut("output-tokens").unwrap();
+        counts[1] = window([300, 33], [5700, 57]);
+        let judged = scene.judge(&measured);
+        assert_eq!(judged.verdict, Verdict::Inconclusive, "{}", judged.why);
+        assert!(
+            judged.why.starts_with("output-tokens is not proven"),
+            "{}",
+            judged.why
+        );
+    }
+    let bounds = &scene.analysis.metrics["output-tokens"].bounds;
+    assert!(bounds[0].certificate.log_value() > 10.0);
+    assert!(tokens().see([600, 6], [11_400, 114]).verdict == Verdict::Pass);
+}
+
+#[test]
+fn a_bound_that_is_not_known_is_not_proven() {
+    let mut scene = tokens();
+    open(&scene.plan, 4, &mut scene.analysis, &Opening::default());
+    let mut measured = scene.measured(window([600, 6], [11_400, 114]));
+    measured.counts.insert("output-tokens".to_owned(), vec![]);
+    let judged = scene.judge(&measured);
+    assert_eq!(judged.verdict, Verdict::Inconclusive, "{}", judged.why);
+    assert_eq!(
+        judged.why,
+        "output-tokens is not proven to be no worse yet: 1.0 of 20"
     );
 }
 

@@ -1,3 +1,5 @@
+//! The e-process held against exact enumeration, a slow minimiser and seeded runs.
+
 mod runs;
 
 use super::{

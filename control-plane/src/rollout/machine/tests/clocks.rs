@@ -31,6 +31,23 @@ fn time_in_which_nobody_could_commit_is_no_exposure() {
     assert_eq!(drive.state.phase, Phase::Progressing(Sub::Applying));
     assert_eq!(drive.tick(Mood::Healthy), Some("t6"));
     assert_eq!(drive.state.clocks.exposure_ms, 0);
+    // A clock that jumps alone is no gap, and makes no step shorter: the leader's, the source's.
+    let steps = json!({"steps": [{"weight": 25, "minDuration": "200s"}]});
+    let mut leader = Drive::in_step(steps.clone(), 0);
+    let exposure_ms = leader.state.clocks.exposure_ms;
+    leader.at += 10;
+    let reading = leader.reading(Mood::Healthy);
+    leader.at += 3_590;
+    assert_eq!(leader.tick_with(reading), None);
+    assert_eq!(leader.state.phase, Phase::Progressing(Sub::Analysing));
+    assert_eq!(leader.state.clocks.exposure_ms, exposure_ms + 10_000);
+    let mut source = Drive::in_step(steps, 0);
+    source.at += 120;
+    let reading = source.reading(Mood::Healthy);
+    source.at -= 110;
+    assert_eq!(source.tick_with(reading), None);
+    assert_eq!(source.state.phase, Phase::Progressing(Sub::Analysing));
+    assert_eq!(source.state.clocks.exposure_ms, exposure_ms + 10_000);
     // A source that was away for as long lost nothing: ticks went on.
     let with = json!({"steps": [{"weight": 25, "minDuration": "200s"}], "analysis": {"consecutiveErrorLimit": 99}});
     let mut drive = Drive::in_step(with, 0);

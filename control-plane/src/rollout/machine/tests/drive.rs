@@ -86,6 +86,15 @@ fn merge(into: &mut Json, with: &Json) {
     }
 }
 
+/// Ticks and answers are the controller's, all else is a person's.
+pub(in crate::rollout) fn whose(step: &Step) -> ActorKind {
+    let last = step.state.events.last().map(|kept| &kept.event);
+    match last {
+        Some(Event::Tick(_) | Event::Hook { .. } | Event::Redefined { .. }) => ActorKind::Auto,
+        _ => ActorKind::User,
+    }
+}
+
 impl Drive {
     /// T1 of that plan.
     pub(in crate::rollout) fn new(with: Json) -> Self {
@@ -263,7 +272,7 @@ impl Drive {
         let name = step.transition.as_ref().map(|moved| moved.name);
         let said = Said {
             actor: Actor {
-                kind: ActorKind::Auto,
+                kind: whose(&step),
                 id: "leader".to_owned(),
                 via: "controller".to_owned(),
             },

@@ -12,14 +12,14 @@ use serde_json::Value as Json;
 
 use super::{
     draws::{Draws, MOODS, Told, number, plans},
-    drive::route,
+    drive::{route, whose},
     invariants,
     source::{Mood, Script, read},
 };
 use crate::rollout::{
     event::{Decision, Event, FleetSeen, HookAnswer, Kept, Reading, Step, Tick, Undo, Verb},
     machine::{Begin, Refused, Start, begin_by, step_by, wanted},
-    record::{Actor, ActorKind, Record, Said, write},
+    record::{Actor, Record, Said, write},
     state::{Phase, State},
     traffic,
     verify::verify_by,
@@ -27,7 +27,7 @@ use crate::rollout::{
 use serin_proto::v1;
 
 /// Runs unless the environment says otherwise.
-const RUNS: u64 = 300;
+const RUNS: u64 = 200;
 /// What happens in a run.
 const EVENTS: u64 = 120;
 
@@ -78,7 +78,7 @@ impl World {
         for step in steps {
             let before = self.state.take();
             let live = self.route.traffic.clone().unwrap();
-            let stored = match write(before.as_ref(), step.clone(), self.said()) {
+            let stored = match write(before.as_ref(), step.clone(), self.said(&step)) {
                 Some(written) => {
                     self.history.push(written.record);
                     self.route.traffic = Some(traffic::wanted(&written.state, &live));
@@ -94,10 +94,10 @@ impl World {
         true
     }
 
-    fn said(&self) -> Said {
+    fn said(&self, step: &Step) -> Said {
         Said {
             actor: Actor {
-                kind: ActorKind::Auto,
+                kind: whose(step),
                 id: self.fence.to_string(),
                 via: "controller".to_owned(),
             },
@@ -283,7 +283,8 @@ impl World {
         let live = self.route.traffic.as_ref().unwrap();
         let back = traffic::wanted(&step.state, live);
         for (name, weight) in &state.base_weights {
-            assert_eq!(back.weights[name], *weight, "I8");
+            let given = back.weights.get(name).copied().unwrap_or_default();
+            assert_eq!(given, *weight, "I8");
         }
     }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{drive::Drive, source::Mood};
 use crate::{
-    analysis::reader::Family,
+    analysis::want::Family,
     rollout::{
         event::{HookAnswer, Verb},
         machine::{Wanted, flagger_word, queries, wanted},
@@ -47,8 +47,8 @@ fn queries_are_asked_with_their_variables_filled_in() {
     let drive = Drive::new(json!({"analysis": {
         "variables": {"team": "ml"},
         "metrics": [{"name": "errors"}, {"name": "ttft"}, {"name": "cost", "mode": "observe"},
-                    {"name": "score", "query": query, "thresholdRange": {"min": 1}}]}}));
-    let filled = r#"f{r="chat",t="claude",s=~"gpt|llama",i="10s",x="ml",o="rollout-1"}"#;
+                    {"name": "score", "query": query, "thresholdRange": {"min": 1}, "interval": "60s"}]}}));
+    let filled = r#"f{r="chat",t="claude",s=~"gpt|llama",i="60s",x="ml",o="rollout-1"}"#;
     let expected = [("score".to_owned(), filled.to_owned())];
     assert_eq!(queries(&drive.state), expected);
     let mut drive = drive;

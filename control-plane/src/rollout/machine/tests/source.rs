@@ -12,7 +12,7 @@ use crate::{
     rollout::{
         event::{Checked, FleetSeen, Reading},
         machine::{Analyst, Wanted},
-        plan::AnalysisPlan,
+        plan::{AnalysisPlan, Mode},
         state::State,
     },
 };
@@ -28,7 +28,7 @@ impl Analyst for Script {
 
     fn judge(
         &self,
-        _: &AnalysisPlan,
+        plan: &AnalysisPlan,
         _: Stand,
         _: &mut Analysis,
         (measured, _): (&Measured, u64),
@@ -45,15 +45,28 @@ impl Analyst for Script {
             Some(Answered::Value(value)) => *value,
             _ => 1.0,
         };
-        let checks = ["score", "asked", "watched"];
-        let failed = checks.into_iter().filter(|name| value(name) < 0.5);
+        let checks = ["score", "asked", "watched", "request-success-rate"];
+        let failed: Vec<&str> = checks
+            .into_iter()
+            .filter(|name| value(name) < 0.5)
+            .collect();
+        let pauses = |name: &&str| {
+            let mut metrics = plan.metrics.iter();
+            metrics.any(|metric| metric.name == **name && metric.mode == Mode::PauseOnly)
+        };
+        let is_held = failed.iter().any(pauses) && verdict == Verdict::Pass;
+        let mut over = ["cost", "output-tokens"].into_iter().filter(pauses);
         Judged {
-            verdict,
+            verdict: if is_held {
+                Verdict::Inconclusive
+            } else {
+                verdict
+            },
             why: format!("{} of {}", counts.e, counts.n),
             guard: (measured.gauges.breaker_open > 0).then_some(Guard::BreakerOpen),
-            pause: (value("cost") > 1.5).then(|| "cost".to_owned()),
+            pause: over.find(|name| value(name) > 1.5).map(str::to_owned),
             no_data: counts.n == 0,
-            failed_checks: failed.map(str::to_owned).collect(),
+            failed_checks: failed.into_iter().map(str::to_owned).collect(),
         }
     }
 
@@ -142,6 +155,7 @@ fn window(state: &State, mood: Mood, now: u64) -> Measured {
             fresh: ROUTERS,
             breaker_open: if mood == Mood::Broken { 2 } else { 0 },
             target_down: 0,
+            live: ROUTERS,
         },
         untold: (mood == Mood::Partial).then_some(untold),
         ..Measured::default()

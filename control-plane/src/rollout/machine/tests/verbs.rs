@@ -279,6 +279,19 @@ fn who_resumes_past_a_metric_that_pauses_is_not_stopped_by_it_again() {
 }
 
 #[test]
+fn after_a_pause_at_a_gate_all_but_the_gate_has_to_be_seen_once_more() {
+    let mut drive = Drive::in_step(gated(), 0);
+    drive.tick(Mood::Healthy);
+    assert_eq!(drive.state.phase, Phase::Progressing(Sub::Gated));
+    drive.verb(verb("pause")).unwrap();
+    drive.tick(Mood::Unclear);
+    drive.verb(Verb::Resume).unwrap();
+    assert!(drive.verb(verb("promote")).is_err());
+    drive.tick(Mood::Healthy);
+    assert_eq!(drive.verb(verb("promote")).unwrap(), Some("t7"));
+}
+
+#[test]
 fn a_pause_in_another_pause_is_one_more_reason() {
     let mut drive = Drive::in_step(json!({"analysis": {"onProviderError": "pause"}}), 0);
     drive.until(Mood::Down, "t8");
