@@ -97,3 +97,23 @@ fn rendered(route: &v1::Route, plan: &v1::Rollout) -> Vec<(usize, String)> {
     });
     filled.take(QUERIES_MAX).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_query_is_asked_with_the_interval_of_its_metric() {
+        let plan = serde_json::from_value(json!({
+            "route": "chat", "candidate": "claude", "steps": [{"weight": 5}],
+            "analysis": {"interval": "15s", "metrics": [
+                {"name": "slow", "query": "a[{{ interval }}]", "interval": "60s", "thresholdRange": {"min": 1}},
+                {"name": "plain", "query": "b[{{ interval }}]", "thresholdRange": {"min": 1}}]},
+        }));
+        let asked = rendered(&v1::Route::default(), &plan.unwrap());
+        let expected = [(0, "a[60s]".to_owned()), (1, "b[15s]".to_owned())];
+        assert_eq!(asked, expected);
+    }
+}

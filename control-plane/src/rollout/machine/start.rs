@@ -285,7 +285,10 @@ fn past(before: Option<&State>, total_ms: u64, at: u64) -> Vec<Past> {
     };
     let newest = Past {
         candidate: before.candidate.clone(),
-        ended_at: before.ended_at.clone(),
+        ended_at: match before.ended_at.as_str() {
+            "" => wall(at),
+            ended => ended.to_owned(),
+        },
     };
     let older = before.past.iter();
     let older = older.filter(|past| past.candidate != newest.candidate);
