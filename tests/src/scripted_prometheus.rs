@@ -1,7 +1,7 @@
 //! A Prometheus that answers out of a script: traffic made up request by request, scraped on its
 //! own clock, and every way to fail.
 //!
-//! It speaks as much of the query API as analysis asks ([`promql`]): raw range vectors, instant
+//! It speaks as much of the query API as analysis asks (`promql`): raw range vectors, instant
 //! vectors, `time()`, and other queries by their exact text. Its clock is its own: it may run
 //! faster than ours and be wrong. What it counted is exact and can be asked for ([`truth`]).
 //!

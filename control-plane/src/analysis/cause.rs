@@ -33,7 +33,7 @@ const LOG_LIMIT: f64 = 1e6;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CommonCause {
-    /// The newest windows, at most [`RECENT`], with their lengths in milliseconds.
+    /// The newest windows, at most `RECENT`, with their lengths in milliseconds.
     pub recent: Vec<(Counts, u64)>,
     /// What came before them.
     pub hour: Smoothed,

@@ -107,7 +107,7 @@ pub fn log_sum(terms: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
     top + sum.max(f64::MIN_POSITIVE).ln()
 }
 
-/// `ln S` of a window by alternative, 0 for those that lie inside the null: E[S] ≤ 1 would not hold.
+/// `ln S` of a window by alternative, 0 for those that lie inside the null: `E[S]` ≤ 1 would not hold.
 #[must_use]
 pub fn log_factors(window: Window, null: Null, theta_b: f64) -> [f64; ALTERNATIVES] {
     let theta_b = clip(theta_b);

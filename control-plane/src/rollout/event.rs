@@ -126,7 +126,7 @@ pub enum Verb {
     },
     Abort,
     Undo(Undo),
-    /// From Paused(Frozen) it supersedes (see [`super::machine::start`]); here only whether it may.
+    /// From Paused(Frozen) it supersedes (see [`super::machine::begin`]); here only whether it may.
     Retry,
     SkipStep,
     Gate {
