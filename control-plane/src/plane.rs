@@ -185,6 +185,12 @@ impl Plane {
     pub(crate) fn is_ready(&self) -> bool {
         self.view.is_ready() && self.tokens.are_ready()
     }
+
+    /// Waits until [`Self::is_ready`].
+    pub(crate) async fn ready(&self) {
+        self.view.ready().await;
+        self.tokens.ready().await;
+    }
 }
 
 #[cfg(test)]

@@ -136,6 +136,13 @@ impl Tokens {
         self.heard.borrow().is_some()
     }
 
+    /// Waits until they were.
+    pub(crate) async fn ready(&self) {
+        let mut heard = self.heard.subscribe();
+        // An error would say that the sender is gone: it is in `self`.
+        let _ = heard.wait_for(Option::is_some).await;
+    }
+
     /// Waits until what was committed at that revision holds here, or a while.
     pub(crate) async fn caught_up(&self, revision: Revision) {
         let mut heard = self.heard.subscribe();

@@ -21,7 +21,15 @@ mod rollouts;
 mod tokens;
 mod watch;
 
-use std::{error::Error, future::Future, io, net::TcpListener, sync::Arc, thread, time::Duration};
+use std::{
+    error::Error,
+    future::{self, Future},
+    io,
+    net::TcpListener,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use serin_store::TXN_BYTES_MAX;
 use tokio::{runtime, sync::oneshot};
@@ -101,22 +109,32 @@ async fn answer(
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let incoming = incoming::incoming(listener);
     let (health, health_service) = tonic_health::server::health_reporter();
-    say(&health, ServingStatus::Serving).await;
+    say(&health, ServingStatus::NotServing).await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(io::Error::other)?;
     let (stopping, stop) = oneshot::channel();
-    let server = router(&Services { plane })
-        .add_service(health_service)
-        .add_service(reflection)
-        .serve_with_incoming_shutdown(incoming, async {
-            // The sender is used below, or this future is gone.
-            let _ = stop.await;
-        });
+    let server = router(&Services {
+        plane: Arc::clone(&plane),
+    })
+    .add_service(health_service)
+    .add_service(reflection)
+    .serve_with_incoming_shutdown(incoming, async {
+        // The sender is used below, or this future is gone.
+        let _ = stop.await;
+    });
     let end = async {
-        shutdown.await;
+        let ready = async {
+            plane.ready().await;
+            say(&health, ServingStatus::Serving).await;
+            future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = shutdown => {}
+            () = ready => {}
+        }
         say(&health, ServingStatus::NotServing).await;
         // An error means that the server has ended, which is what this asks for.
         let _ = stopping.send(());

@@ -111,6 +111,13 @@ impl View {
         self.heard.borrow().listings > 0
     }
 
+    /// Waits until it has.
+    pub(crate) async fn ready(&self) {
+        let mut heard = self.heard.subscribe();
+        // An error would say that the sender is gone: it is in `self`.
+        let _ = heard.wait_for(|heard| heard.listings > 0).await;
+    }
+
     /// Whether documents can be followed now.
     pub(crate) fn is_up(&self) -> bool {
         self.heard.borrow().is_up

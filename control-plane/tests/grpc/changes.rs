@@ -46,7 +46,7 @@ fn keys(message: &WatchResponse) -> Vec<(&str, bool)> {
 
 #[tokio::test]
 async fn a_change_is_told_once_with_its_revision_and_the_document() {
-    let stage = Stage::new();
+    let stage = Stage::new().await;
     let mut stream = watch(&stage, None).await.unwrap();
     let begins = next(&mut stream).await.unwrap();
     assert_eq!(begins.changes, []);
@@ -78,7 +78,7 @@ async fn a_change_is_told_once_with_its_revision_and_the_document() {
 
 #[tokio::test]
 async fn who_comes_back_with_a_revision_misses_nothing() {
-    let stage = Stage::new();
+    let stage = Stage::new().await;
     let first = put(&stage, "a").await;
     let (second, third) = (put(&stage, "b").await, put(&stage, "c").await);
     let mut stream = watch(&stage, Some(first)).await.unwrap();
@@ -92,7 +92,7 @@ async fn who_comes_back_with_a_revision_misses_nothing() {
 
 #[tokio::test]
 async fn history_that_is_gone_is_said_to_be() {
-    let stage = Stage::new();
+    let stage = Stage::new().await;
     put(&stage, "a").await;
     let early = watch(&stage, Some(0)).await.map(drop).unwrap_err();
     assert_eq!(early.code(), Code::OutOfRange, "{early:?}");
@@ -105,7 +105,7 @@ async fn history_that_is_gone_is_said_to_be() {
 
 #[tokio::test]
 async fn a_reader_whose_token_is_gone_is_cut() {
-    let stage = Stage::new();
+    let stage = Stage::new().await;
     let mut tokens = TokensClient::new(stage.line(Role::Admin));
     let token = PutTokenRequest {
         name: "made".to_owned(),
@@ -139,7 +139,7 @@ async fn a_reader_whose_token_is_gone_is_cut() {
 
 #[tokio::test]
 async fn a_stream_ends_with_its_control_plane_and_does_not_hold_it() {
-    let stage = Stage::new();
+    let stage = Stage::new().await;
     let mut stream = watch(&stage, None).await.unwrap();
     next(&mut stream).await.unwrap();
     stage.end().await;

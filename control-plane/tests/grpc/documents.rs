@@ -60,7 +60,7 @@ async fn traffic_is_set_by_one_call_and_told_back() {
 
 #[tokio::test]
 async fn a_document_is_written_read_listed_and_deleted() {
-    let stage = Stage::new();
+    let stage = Stage::new().await;
     let mut providers = ProvidersClient::new(stage.line(Role::Admin));
     for name in ["b", "a", "c"] {
         let put = PutProviderRequest {
@@ -102,7 +102,7 @@ async fn a_document_is_written_read_listed_and_deleted() {
 
 #[tokio::test]
 async fn keys_and_tiers_are_documents_like_others() {
-    let stage = Stage::new();
+    let stage = Stage::new().await;
     let mut tiers = TiersClient::new(stage.line(Role::Admin));
     let tier = v1::Tier {
         name: "premium".to_owned(),
@@ -191,7 +191,7 @@ async fn a_dry_run_tells_the_difference_and_writes_nothing() {
 
 #[tokio::test]
 async fn an_apply_is_done_once_under_its_key_and_recorded_with_who_asked() {
-    let stage = Stage::new();
+    let stage = Stage::new().await;
     let mut documents = DocumentsClient::new(stage.line(Role::Admin));
     let apply = ApplyRequest {
         providers: vec![provider("sim")],
@@ -241,7 +241,7 @@ async fn an_apply_is_done_once_under_its_key_and_recorded_with_who_asked() {
 
 #[tokio::test]
 async fn a_token_that_was_made_opens_and_one_that_is_gone_does_not() {
-    let stage = Stage::new();
+    let stage = Stage::new().await;
     let mut tokens = TokensClient::new(stage.line(Role::Admin));
     let digest = Digest::of(b"made-secret").to_string();
     let put = PutTokenRequest {

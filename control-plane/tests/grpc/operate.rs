@@ -107,7 +107,7 @@ async fn a_router_that_is_behind_has_a_lag_and_one_that_left_is_not_told_of() {
 
 #[tokio::test]
 async fn a_store_is_adopted_by_an_admin_and_the_record_says_why() {
-    let stage = Stage::new();
+    let stage = Stage::new().await;
     let adopt = AdoptRequest {
         reason: "restored from last night".to_owned(),
         ..AdoptRequest::default()

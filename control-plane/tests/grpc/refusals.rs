@@ -206,7 +206,7 @@ async fn a_message_that_contradicts_itself_or_lacks_its_matter_is_refused() {
 
 #[tokio::test]
 async fn who_has_no_valid_token_is_refused_before_anything_else() {
-    let stage = Stage::new();
+    let stage = Stage::new().await;
     for secret in [None, Some("wrong"), Some("")] {
         let mut routes = RoutesClient::new(stage.line_of(secret));
         let listed = routes.list(ListRequest::default()).await.unwrap_err();
@@ -258,7 +258,7 @@ async fn a_role_may_do_what_the_contract_says_and_is_told_so_first() {
 
 #[tokio::test]
 async fn a_message_over_the_limit_is_refused_and_the_connection_goes_on() {
-    let stage = Stage::new();
+    let stage = Stage::new().await;
     let mut providers = ProvidersClient::new(stage.line(Role::Admin));
     let large = v1::Provider {
         base_url: "x".repeat(2_000_000),
@@ -287,7 +287,7 @@ async fn a_store_that_is_away_is_unavailable() {
 
 #[tokio::test]
 async fn a_call_has_the_id_its_caller_gave_it() {
-    let stage = Stage::new();
+    let stage = Stage::new().await;
     let mut routes = RoutesClient::new(stage.line(Role::Viewer));
     let ask = |id: Option<&str>| {
         let mut request = Request::new(ListRequest::default());
@@ -312,14 +312,15 @@ async fn a_call_has_the_id_its_caller_gave_it() {
 
 #[tokio::test]
 async fn who_has_no_valid_token_is_told_before_a_message_is_there() {
-    let stage = Stage::new();
+    let stage = Stage::new().await;
     let mut line = Grpc::new(stage.line_of(Some("wrong")));
     line.ready().await.expect("a connection");
     let never = Request::new(tokio_stream::pending::<PutRouteRequest>());
     let path = PathAndQuery::from_static("/serin.v1.Routes/Put");
     let codec = ProstCodec::<PutRouteRequest, ChangeResponse>::default();
     let answer = soon("an answer", line.client_streaming(never, path, codec)).await;
-    assert_eq!(answer.unwrap_err().code(), Code::Unauthenticated);
+    let refused = answer.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated, "{refused:?}");
 }
 
 #[tokio::test]

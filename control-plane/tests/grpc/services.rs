@@ -1,6 +1,8 @@
 //! What is there without a token: which services there are, and whether they serve.
 
 use serin_proto::token::Role;
+use serin_store::MemoryStore;
+use tonic::Status;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -9,7 +11,10 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-use crate::{stage::Stage, wait::soon};
+use crate::{
+    stage::Stage,
+    wait::{eventually, soon},
+};
 
 const SERVICES: [&str; 10] = [
     "serin.v1.Audit",
@@ -40,7 +45,7 @@ async fn reflect(stage: &Stage, request: MessageRequest) -> MessageResponse {
 
 #[tokio::test]
 async fn reflection_lists_every_service_and_tells_its_messages() {
-    let stage = Stage::new();
+    let stage = Stage::new().await;
     let listed = reflect(&stage, MessageRequest::ListServices(String::new())).await;
     let MessageResponse::ListServicesResponse(listed) = listed else {
         panic!("{listed:?}");
@@ -77,7 +82,7 @@ async fn reflection_lists_every_service_and_tells_its_messages() {
 
 #[tokio::test]
 async fn the_whole_and_each_service_say_that_they_serve() {
-    let stage = Stage::new();
+    let stage = Stage::new().await;
     let mut health = HealthClient::new(stage.channel());
     for service in SERVICES.into_iter().chain([""]) {
         let request = HealthCheckRequest {
@@ -89,8 +94,20 @@ async fn the_whole_and_each_service_say_that_they_serve() {
 }
 
 #[tokio::test]
+async fn who_has_seen_no_documents_yet_does_not_say_that_it_serves() {
+    let store = MemoryStore::new();
+    store.partition();
+    let stage = Stage::over(store);
+    let answered = |status: &Result<_, Status>| status.is_ok();
+    let first = eventually("an answer", async || stage.health().await, answered).await;
+    assert_eq!(first.unwrap(), ServingStatus::NotServing);
+    stage.store.heal();
+    stage.serves().await;
+}
+
+#[tokio::test]
 async fn it_ends_though_clients_stay_connected() {
-    let stage = Stage::new();
+    let stage = Stage::new().await;
     let mut health = HealthClient::new(stage.channel());
     let request = HealthCheckRequest::default();
     let mut follow = health.watch(request).await.unwrap().into_inner();

@@ -24,6 +24,9 @@ use tonic::{
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Channel, Endpoint},
 };
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 use crate::wait::eventually;
 
@@ -54,13 +57,19 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// One over an empty store.
-    pub(crate) fn new() -> Self {
+    /// One over an empty store, once it serves.
+    pub(crate) async fn new() -> Self {
+        let stage = Self::over(MemoryStore::new());
+        stage.serves().await;
+        stage
+    }
+
+    /// One that has just begun over that store.
+    pub(crate) fn over(store: Arc<MemoryStore>) -> Self {
         let settings = settings();
         let listeners = Listeners::bind(&settings).expect("port 0 is never taken");
         let rest = listeners.rest.local_addr().expect("a bound listener");
         let grpc = listeners.grpc.local_addr().expect("a bound listener");
-        let store = MemoryStore::new();
         let (stop, stopped) = oneshot::channel();
         let theirs = Arc::clone(&store);
         let run = move || {
@@ -77,9 +86,23 @@ impl Stage {
         }
     }
 
+    /// What it says of its health.
+    pub(crate) async fn health(&self) -> Result<ServingStatus, Status> {
+        let mut client = HealthClient::new(self.channel());
+        let answer = client.check(HealthCheckRequest::default()).await?;
+        Ok(answer.into_inner().status())
+    }
+
+    /// Waits until it says that it serves.
+    pub(crate) async fn serves(&self) {
+        let serves = |status: &Result<_, Status>| matches!(status, Ok(ServingStatus::Serving));
+        let served = eventually("it serves", async || self.health().await, serves).await;
+        served.expect("it serves");
+    }
+
     /// One with the provider `sim` and the route `chat`: 95 % to `gpt`, 5 % to `claude`.
     pub(crate) async fn with_chat() -> (Self, u64) {
-        let stage = Self::new();
+        let stage = Self::new().await;
         let mut providers = ProvidersClient::new(stage.line(Role::Admin));
         let provider = PutProviderRequest {
             provider: Some(provider("sim")),
