@@ -8,7 +8,10 @@
 use std::{sync::Arc, time::Duration};
 
 use serin_proto::unit::Revision;
-use tokio::{sync::watch, time};
+use tokio::{
+    sync::watch,
+    time::{Interval, interval},
+};
 
 use super::{Mirror, State};
 use crate::{
@@ -17,7 +20,8 @@ use crate::{
     watch::{Event, Reason},
 };
 
-/// Time between two `Progress` events when nothing happens. A watcher counts as stale after 120 s.
+/// Time between two `Progress` events when a watcher has nothing else to be told, however much others write
+/// beside its scope. A watcher counts as stale after 120 s, an exposure lease ends after 60 s.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
 pub(super) struct Asked {
@@ -42,6 +46,9 @@ pub(super) async fn serve(
     let mut cut_off = false;
     // Who resumes and missed nothing is told so at once: that is how it knows that it is up.
     let mut progress_due = at.is_some();
+    // One clock over all waits: what is written beside the scope wakes this task and tells its watcher nothing.
+    let mut quiet = interval(PROGRESS_EVERY);
+    quiet.reset();
     loop {
         let reachable = state.borrow_and_update().reachable;
         let event = if !reachable {
@@ -58,9 +65,10 @@ pub(super) async fn serve(
             if !feed.send(event).await {
                 return;
             }
+            quiet.reset();
             continue;
         }
-        match wait(&mut state, &feed).await {
+        match wait(&mut state, &feed, &mut quiet).await {
             Woken::News => {}
             Woken::ProgressDue => progress_due = true,
             Woken::Nobody => return,
@@ -90,12 +98,48 @@ fn next(mirror: &Mirror, scope: Scope, at: &mut Option<Revision>) -> Option<Even
     }
 }
 
-async fn wait(state: &mut watch::Receiver<State>, feed: &Feed) -> Woken {
+async fn wait(state: &mut watch::Receiver<State>, feed: &Feed, quiet: &mut Interval) -> Woken {
     tokio::select! {
         biased;
         () = feed.closed() => Woken::Nobody,
-        changed = state.changed() => if changed.is_ok() { Woken::News } else { Woken::Nobody },
         () = feed.asked() => Woken::ProgressDue,
-        () = time::sleep(PROGRESS_EVERY) => Woken::ProgressDue,
+        _ = quiet.tick() => Woken::ProgressDue,
+        changed = state.changed() => if changed.is_ok() { Woken::News } else { Woken::Nobody },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::{StoreIdentity, ledger::Ledger};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watcher_of_a_quiet_scope_is_told_so_however_much_others_write() {
+        let mirror = Mirror::of(Ledger::new(StoreIdentity("one".to_owned())));
+        let (feed, mut watch) = crate::watch::channel();
+        let asked = Asked {
+            scope: Scope::Documents,
+            after: None,
+        };
+        let state = mirror.state.subscribe();
+        let serving = tokio::spawn(serve(Arc::clone(&mirror), state, asked, feed));
+        assert!(matches!(watch.next().await, Some(Event::Reset(_))));
+        // A rollout writes its state each second, which is outside this scope.
+        let others = async {
+            let mut seconds = interval(Duration::from_secs(1));
+            loop {
+                seconds.tick().await;
+                mirror.state.send_modify(|state| state.revision.0 += 1);
+            }
+        };
+        let told = tokio::select! {
+            told = timeout(PROGRESS_EVERY * 2, watch.next()) => told.expect("something in time"),
+            () = others => None,
+        };
+        assert!(matches!(told, Some(Event::Progress(_))), "{told:?}");
+        drop(watch);
+        serving.await.expect("it ends with its watcher");
     }
 }
