@@ -126,6 +126,28 @@ fn without_word_from_the_store_the_canary_gets_nobody_new_and_what_runs_there_fi
 }
 
 #[test]
+fn without_word_from_the_store_the_candidate_rescues_nobody_either() {
+    let folder = folder();
+    let script = "{models: {old: {reset: true}}}";
+    let route = chat(1, &leased("1s")).replace(r#""fallback":["old"]"#, r#""fallback":["new"]"#);
+    let (stage, store) = following(script, &route, folder.path());
+    let ask = || stage.ask(&Request::chat("chat")).status;
+    let rescued = || {
+        store.tell(Event::Progress(Revision(10)));
+        ask()
+    };
+    eventually("the candidate rescues", rescued, |status| *status == 200);
+    lapses(&stage);
+    let of = [("target", "new"), ("outcome", "success")];
+    let sent = || stage.scrape().sum("serin_upstream_requests_total", &of);
+    let before = sent();
+    let answers: Vec<u16> = (0..20).map(|_| ask()).collect();
+    assert!(answers.iter().all(|status| *status >= 500), "{answers:?}");
+    assert_eq!(sent(), before, "nothing new goes there (I14)");
+    eventually("it rescues again", rescued, |status| *status == 200);
+}
+
+#[test]
 fn after_an_outage_a_change_is_applied_and_proves_nothing_until_the_router_has_caught_up() {
     let folder = folder();
     let (stage, store) = following("{}", &chat(100, &leased("1s")), folder.path());

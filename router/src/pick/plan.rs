@@ -24,6 +24,12 @@ impl Fallback {
         }
         Self(seen.into())
     }
+
+    /// The same order without that target.
+    pub(crate) fn without(&self, target: usize) -> Self {
+        let others = self.0.iter().filter(|other| **other != target);
+        Self(others.copied().collect())
+    }
 }
 
 /// What one request may still try.

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     clock,
-    pick::{Assigned, Plan},
+    pick::{Assigned, Fallback, Plan},
     provider::{
         client::{self, Outgoing},
         credential::Authorization,
@@ -44,6 +44,8 @@ pub(crate) struct Attempts<'a> {
     pub(crate) head: &'a HttpRequest,
     pub(crate) call: &'a Call,
     pub(crate) route: &'a Arc<Route>,
+    /// The order of the route, without a candidate whose lease is out.
+    pub(crate) fallback: Fallback,
     pub(crate) operation: Operation,
     /// What follows `/v1` in the caller's path, with its query.
     pub(crate) rest: &'a str,
@@ -77,7 +79,7 @@ impl Attempts<'_> {
         assigned: Assigned,
         record: &mut Record,
     ) -> Result<Ended, Rejection> {
-        let plan = Plan::new(assigned.target, &self.route.fallback);
+        let plan = Plan::new(assigned.target, &self.fallback);
         let mut chain = Chain {
             plan,
             failed: Vec::new(),

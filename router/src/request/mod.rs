@@ -67,6 +67,10 @@ pub(crate) async fn answer(
     let draw = record.worker.draws.next();
     let assigned = route.split.assign(&affinity, draw, is_exposed);
     record.assigned(assigned, &affinity);
+    let fallback = match route.split.canary() {
+        Some((candidate, _)) if !is_exposed => route.fallback.without(candidate),
+        _ => route.fallback.clone(),
+    };
     route.budget.deposit(route.retry_deposit);
     let deadline = Deadline::new(route.limits, clock::since_start_ms(record.started));
     let operation = record.operation;
@@ -76,6 +80,7 @@ pub(crate) async fn answer(
         head,
         call: &call,
         route,
+        fallback,
         operation,
         rest,
         deadline,

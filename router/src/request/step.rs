@@ -88,7 +88,7 @@ impl Attempts<'_> {
     /// that a route of one target is never dead while its provider may be back; or nobody is. A
     /// target that is full is no way out: it has as many requests as it can take.
     pub(super) fn last_resort(&self, assigned: Assigned) -> Result<Step, Rejection> {
-        let plan = Plan::new(assigned.target, &self.route.fallback);
+        let plan = Plan::new(assigned.target, &self.fallback);
         let entered = clock::now();
         let now_ms = clock::since_start_ms(entered);
         let targets = plan
