@@ -10,6 +10,7 @@ use serin_simulator::Script;
 
 use crate::{
     client::{Answer, Connection, Request},
+    comeback::under_way,
     stage::{Setup, Stage, alone, pair},
     wait::eventually,
 };
@@ -188,7 +189,9 @@ pub(crate) fn opened(stage: &Stage) {
     for _ in 0..5 {
         stage.ask(&Request::chat("chat"));
     }
-    becomes(stage, "chat", "open");
+    let of = [("route", "chat"), ("target", "a"), ("to", "open")];
+    let opens = || stage.scrape().sum("serin_breaker_transitions_total", &of);
+    eventually("its breaker opens", opens, |opens| *opens == 1.0);
 }
 
 #[test]
@@ -267,7 +270,8 @@ fn a_probe_whose_caller_leaves_frees_its_slot_and_teaches_nothing() {
     let first = probe(&stage);
     becomes(&stage, "chat", "half_open");
     first.leave();
-    becomes(&stage, "chat", "open");
+    under_way(&stage, 0.0);
+    assert_eq!(state(&stage, "chat", "a"), "half_open");
     // Neither a change of documents nor a straggler may take the silence for a success.
     stage.apply(&alone(
         "chat",

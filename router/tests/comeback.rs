@@ -77,6 +77,13 @@ fn by_hand(open_for: &str) -> String {
     alone("chat", &limits).replace("provider: sim", "provider: hand")
 }
 
+/// Waits until so many requests of route `chat` are under way: who left is noticed.
+pub(crate) fn under_way(stage: &Stage, expected: f64) {
+    let of = [("route", "chat")];
+    let look = || stage.scrape().sum("serin_requests_in_flight", &of);
+    eventually("as many are under way", look, |seen| *seen == expected);
+}
+
 fn turned_away(stage: &Stage) -> Option<String> {
     let answer = stage.ask(&Request::chat("chat"));
     let told = (answer.status, &*answer.code());
@@ -90,16 +97,16 @@ fn left_in_mid_probe(stage: &Stage, hand: &Hand) -> (Connection, TcpStream) {
     for _ in 0..3 {
         hand.fails(stage);
     }
-    becomes(stage, "chat", "open");
-    let (caller, held) = hand.reached(stage);
     becomes(stage, "chat", "half_open");
+    let (caller, held) = hand.reached(stage);
     for _ in 0..3 {
         // Its open time is over, and a wait of nothing would ask for a stampede.
         assert_eq!(turned_away(stage).as_deref(), Some("1"));
     }
     assert!(hand.request().is_none(), "one probe at a time");
     caller.leave();
-    becomes(stage, "chat", "open");
+    under_way(stage, 1.0);
+    assert_eq!(state(stage, "chat", "a"), "half_open");
     drop(held);
     early
 }
@@ -121,7 +128,7 @@ fn neither_a_reload_nor_a_straggler_takes_a_probe_without_a_verdict_for_a_succes
         } else {
             stage.apply(&by_hand("2ms"));
         }
-        assert_eq!(state(&stage, "chat", "a"), "open", "{disturbance}");
+        assert_eq!(state(&stage, "chat", "a"), "half_open", "{disturbance}");
         stage.apply(&by_hand("60s"));
         hand.fails(&stage);
         becomes(&stage, "chat", "open");

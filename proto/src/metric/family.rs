@@ -123,7 +123,7 @@ pub const FALLBACKS: Metric = counter(
 );
 pub const BREAKER_STATE: Metric = gauge(
     "serin_breaker_state",
-    "1 for the state a breaker is in; closed means traffic flows.",
+    "1 for the state a breaker is in; closed means traffic flows, half_open that the next request is, or a request under way was sent as, its probe.",
     &["route", "target", "state"],
 );
 pub const BREAKER_TRANSITIONS: Metric = counter(

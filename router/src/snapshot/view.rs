@@ -84,7 +84,11 @@ impl<'a> RouteView<'a> {
         Self {
             name: &route.name,
             canary: CanaryView::of(route, holds),
-            targets: route.targets.iter().map(TargetView::of).collect(),
+            targets: route
+                .targets
+                .iter()
+                .map(|target| TargetView::of(target, now_ms))
+                .collect(),
         }
     }
 }
@@ -101,9 +105,9 @@ impl<'a> CanaryView<'a> {
 }
 
 impl<'a> TargetView<'a> {
-    fn of(target: &'a Target) -> Self {
+    fn of(target: &'a Target, now_ms: u64) -> Self {
         let handle = &target.handle;
-        let breaker: BreakerState = handle.gate.state();
+        let breaker: BreakerState = handle.gate.state(now_ms);
         let weight = handle
             .metrics
             .weight

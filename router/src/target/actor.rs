@@ -10,7 +10,7 @@ use std::{
 };
 
 use actix::{Actor, AsyncContext as _, Context, Handler, Message};
-use serin_proto::{metric::BreakerState, unit::Share};
+use serin_proto::unit::Share;
 
 use super::{
     Handle,
@@ -139,8 +139,11 @@ impl Target {
     /// What the gauges show follows from the gate.
     fn show(&self) {
         let (gate, metrics) = (&self.handle.gate, &self.handle.metrics);
-        let flows = gate.state() == BreakerState::Closed;
-        let weight = if flows { self.weight.hundredths() } else { 0 };
+        let weight = if gate.is_closed() {
+            self.weight.hundredths()
+        } else {
+            0
+        };
         metrics.weight.store(weight.into(), Relaxed);
         metrics.up.store(!gate.is_shut(), Relaxed);
     }

@@ -103,12 +103,21 @@ impl Gate {
         self.word.load(Acquire) & 3 == SHUT
     }
 
-    pub(crate) fn state(&self) -> BreakerState {
-        match self.word.load(Acquire) & 3 {
+    /// As it would meet a request now: half-open while a probe is out, and from the end of the open
+    /// time on, for the next request would be the probe. A target that nobody asks is not open for good.
+    pub(crate) fn state(&self, now_ms: u64) -> BreakerState {
+        let word = self.word.load(Acquire);
+        match word & 3 {
             CLOSED => BreakerState::Closed,
             PROBING => BreakerState::HalfOpen,
+            OPEN if until_of(word) <= now_ms => BreakerState::HalfOpen,
             _ => BreakerState::Open,
         }
+    }
+
+    /// Whether requests flow.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.word.load(Acquire) & 3 == CLOSED
     }
 
     /// The actor's word after something other than a probe's verdict. Loses against a probe.
@@ -207,15 +216,26 @@ mod tests {
             matches!(gate.enter(1_001), Entered::Open),
             "a second probe got in"
         );
-        assert_eq!(gate.state(), BreakerState::HalfOpen);
+        assert_eq!(gate.state(1_001), BreakerState::HalfOpen);
+    }
+
+    #[test]
+    fn an_open_gate_that_nobody_asks_is_half_open_from_the_end_of_its_time_on() {
+        let gate = Gate::default();
+        gate.publish(Published::Open { until_ms: 1_000 });
+        assert_eq!(gate.state(999), BreakerState::Open);
+        assert_eq!(gate.state(1_000), BreakerState::HalfOpen);
+        gate.publish(Published::Shut);
+        assert_eq!(gate.state(u64::MAX), BreakerState::Open);
     }
 
     #[test]
     fn a_probe_whose_caller_left_is_free_again() {
         let gate = Gate::default();
         gate.publish(Published::Open { until_ms: 5 });
-        drop(gate.enter(5));
-        assert_eq!(gate.state(), BreakerState::Open);
+        let probe = gate.enter(5);
+        assert!(matches!(probe, Entered::Probe(_)), "{probe:?}");
+        drop(probe);
         assert!(matches!(gate.enter(6), Entered::Probe(_)));
     }
 
@@ -227,7 +247,7 @@ mod tests {
             panic!("no probe")
         };
         gate.publish(Published::Open { until_ms: 500 });
-        assert_eq!(gate.state(), BreakerState::HalfOpen);
+        assert_eq!(gate.state(6), BreakerState::HalfOpen);
         slot.judged();
         gate.publish_verdict(Published::Closed);
         assert!(matches!(gate.enter(6), Entered::Pass));

@@ -24,6 +24,7 @@ use super::{
     route::{CODES, CODES_AT_ZERO, RouteMetrics},
     target::TargetMetrics,
 };
+use crate::clock;
 
 /// Parts of a second, and of a dollar, that sums are kept in.
 const NANO: f64 = 1e9;
@@ -68,7 +69,8 @@ impl Collector for RouterCollector {
         families.extend(attempts_of(&targets));
         families.extend(times_of(&targets));
         families.extend(spend_of(&targets));
-        families.extend(state_of(&targets));
+        let now_ms = clock::since_start_ms(clock::now());
+        families.extend(state_of(&targets, now_ms));
         families.extend(of_process(&self.metrics));
         families.into_iter().map(Family::into_proto).collect()
     }
@@ -253,7 +255,7 @@ fn spend_of(targets: &[Arc<TargetMetrics>]) -> Vec<Family> {
     vec![tokens, cost, output, per_request]
 }
 
-fn state_of(targets: &[Arc<TargetMetrics>]) -> Vec<Family> {
+fn state_of(targets: &[Arc<TargetMetrics>], now_ms: u64) -> Vec<Family> {
     let mut breaker = Family::new(family::BREAKER_STATE);
     let mut transitions = Family::new(family::BREAKER_TRANSITIONS);
     let mut up = Family::new(family::TARGET_UP);
@@ -261,7 +263,7 @@ fn state_of(targets: &[Arc<TargetMetrics>]) -> Vec<Family> {
     for target in targets {
         let labels = [&*target.route, &*target.target];
         let [route, name] = labels;
-        let now = target.breaker_state();
+        let now = target.breaker_state(now_ms);
         for state in BreakerState::ALL {
             let is = f64::from(u8::from(state == now));
             breaker.gauge(&[route, name, state.as_str()], is);

@@ -83,11 +83,12 @@ impl TargetMetrics {
         *self.gate.lock().unwrap_or_else(PoisonError::into_inner) = gate.clone();
     }
 
-    pub(crate) fn breaker_state(&self) -> BreakerState {
+    /// As it would meet a request now.
+    pub(crate) fn breaker_state(&self, now_ms: u64) -> BreakerState {
         self.gate
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .state()
+            .state(now_ms)
     }
 
     pub(crate) fn shard(&self, worker: usize) -> Option<&TargetShard> {
