@@ -1,5 +1,8 @@
-//! Places where a test kills the process: before and after each transaction of a rollout, and
-//! wherever else a crash must change nothing.
+//! Places where a test kills the process: before and after each transaction of a rollout and each
+//! change that somebody asks for, and wherever else a crash must change nothing.
+//!
+//! The controller's own are called by their transition (`t7.after`; `tick`, `checkpoint`), those of
+//! people by the word of their audit record (`traffic.before`, `skip-step.after`).
 //!
 //! Without the feature `failpoints` there is nothing here, and nothing is read. With it the process
 //! ends by SIGKILL, so no destructor, no flush and no revoked lease makes the crash kinder than a

@@ -206,9 +206,27 @@ pub fn read_traffic_strict(json: &[u8]) -> Result<Body<v1::Traffic>, Vec<Fault>>
 /// Reads the body of `POST /routes/{name}/rollouts`: a rollout's plan, and `reason`. It is not judged.
 ///
 /// # Errors
-/// Every fault of form, with pointers that begin at the body (`/steps/0/wieght`).
+/// Every fault of form, with pointers that begin at the body (`/steps/0/wieght`). Where those are
+/// unknown fields alone the rest is judged, so that all faults are told at once.
 pub fn read_rollout_strict(json: &[u8]) -> Result<Body<v1::Rollout>, Vec<Fault>> {
-    body(json::parse(json), "serin.v1.Rollout")
+    let read = body(json::parse(json), "serin.v1.Rollout");
+    read.map_err(|mut faults| {
+        faults.extend(of_the_rest(json, &faults));
+        faults
+    })
+}
+
+/// What else is wrong with a plan that has unknown fields.
+fn of_the_rest(json: &[u8], known: &[Fault]) -> Vec<Fault> {
+    let Ok(mut tree) = json::parse(json) else {
+        return Vec::new();
+    };
+    if known.iter().any(|fault| fault.code != "unknown_field") || take_reason(&mut tree).is_err() {
+        return Vec::new();
+    }
+    let (json, ..) = json::tolerant(&tree, "serin.v1.Rollout");
+    let plan = decode::<v1::Rollout>(json);
+    plan.map_or_else(|_| Vec::new(), |plan| validate::rollout(&plan).faults)
 }
 
 fn body<T: DeserializeOwned>(

@@ -148,7 +148,7 @@ impl Reading {
             (Kind::Double, Value::Integer(number)) => return self.number(*number as f64, node, at),
             (Kind::Double, Value::Float(number)) => return self.number(*number, node, at),
             (Kind::String, Value::Integer(_) | Value::Float(_) | Value::Bool(_)) => {
-                ("text", ": put it in quotes")
+                ("text", ": put it in quotes, a time with its unit (\"5s\")")
             }
             (Kind::String, _) => ("text", ""),
             (Kind::Bool, _) => ("true or false", ", without quotes"),

@@ -24,21 +24,25 @@ fn simplified(word: &str) -> Vec<char> {
     letters.flat_map(char::to_lowercase).take(64).collect()
 }
 
-/// Levenshtein's distance, one row at a time.
+/// Levenshtein's distance, one row at a time; two neighbours that changed places count once.
 fn distance(a: &[char], b: &[char]) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.iter().enumerate() {
-        let mut diagonal = i;
-        let mut before = i + 1;
-        for (right, cell) in b.iter().zip(row.iter_mut().skip(1)) {
-            let replaced = diagonal + usize::from(left != right);
-            diagonal = *cell;
-            before = replaced.min(diagonal + 1).min(before + 1);
-            *cell = before;
+    let mut older = Vec::new();
+    for i in 1..=a.len() {
+        let mut next = vec![i];
+        for j in 1..=b.len() {
+            let at = |row: &[usize], j: usize| row.get(j).copied().unwrap_or(usize::MAX / 2);
+            let is_same = a.get(i - 1) == b.get(j - 1);
+            let replaced = at(&row, j - 1) + usize::from(!is_same);
+            let mut least = replaced.min(at(&row, j) + 1).min(at(&next, j - 1) + 1);
+            let is_swapped =
+                i > 1 && j > 1 && a.get(i - 1) == b.get(j - 2) && a.get(i - 2) == b.get(j - 1);
+            if is_swapped {
+                least = least.min(at(&older, j - 2) + 1);
+            }
+            next.push(least);
         }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
+        older = std::mem::replace(&mut row, next);
     }
     row.last().copied().unwrap_or(a.len())
 }
@@ -56,6 +60,7 @@ mod tests {
             ("base_url", Some("baseUrl")),
             ("baseURL", Some("baseUrl")),
             ("usage-in-stream", Some("usageInStream")),
+            ("canrya", Some("canary")),
             ("kanarie", None),
             ("", None),
             ("x", None),
@@ -73,7 +78,9 @@ mod tests {
             ("abc", "", 3),
             ("", "ab", 2),
             ("kitten", "sitting", 3),
-            ("ab", "ba", 2),
+            ("ab", "ba", 1),
+            ("stpes", "steps", 1),
+            ("abc", "cab", 2),
         ] {
             assert_eq!(distance(&chars(a), &chars(b)), expected, "{a} {b}");
         }

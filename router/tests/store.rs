@@ -20,7 +20,7 @@ use crate::{
 
 /// What bounds a change from its commit to the request that is routed by it, with room for a
 /// machine that is busy with other tests.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(20);
 
 /// A router on a store in memory that holds these routes.
 fn following(script: &str, routes: &str) -> (Stage, Arc<MemoryStore>) {

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A wait that lasts this long has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// Looks until `holds` says yes and returns that value.

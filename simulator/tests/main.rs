@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serin_simulator::{Received, Script, Simulator};
 
 /// A wait that lasts this long has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub fn simulator(script: &str) -> Simulator {
     let addr: SocketAddr = "127.0.0.1:0".parse().expect("a working loopback");

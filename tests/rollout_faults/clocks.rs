@@ -8,14 +8,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use serin_tests::ControlPlane;
 use serin_tests::World;
+use serin_tests::rollouts::record::{events, transitions};
+use serin_tests::rollouts::{State, number, verifies};
 use serin_tests::scripted_prometheus::Pace;
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use crate::history::{self, transitions};
-use crate::stage::{PACE, SOON, Stage, plan, start, verifies};
-use crate::store::{State, number};
+use crate::history;
+use crate::stage::{PACE, SOON, Stage, plan, start};
 
 const ENDS_WITHIN: Duration = Duration::from_secs(90);
 /// The first step of these lasts so long, by the Prometheus.
@@ -57,6 +59,28 @@ async fn shifted_clock(world: &World) -> PathBuf {
     library
 }
 
+/// Two with wall clocks that are so many seconds off; the first leads. They have a route.
+async fn planes_off_by(stage: &Stage, seconds: [&str; 2]) -> [ControlPlane; 2] {
+    let library = shifted_clock(&stage.world).await;
+    let library = library.to_string_lossy().into_owned();
+    let launches = seconds.map(|by| {
+        let launch = stage.launch().with("LD_PRELOAD", &library);
+        launch.with("STORY_CLOCK_SECONDS", by)
+    });
+    let first = stage.plane("first", &launches[0]).await;
+    stage.store.is_led_by(&first, SOON).await;
+    let second = stage.plane("second", &launches[1]).await;
+    stage.route(&second.admin(), "chat").await;
+    [first, second]
+}
+
+/// The leader dies, and the other leads.
+async fn is_followed_by(stage: &Stage, leader: &mut ControlPlane, other: &ControlPlane) {
+    leader.process.kill().await;
+    stage.store.vacate().await;
+    stage.store.is_led_by(other, SOON).await;
+}
+
 fn stepped() -> Value {
     let mut plan = plan(&[5, 50], &json!({"promotion": {"bake": "4s"}}));
     plan["steps"][0]["minDuration"] = json!(format!("{FIRST_MS}ms"));
@@ -66,34 +90,16 @@ fn stepped() -> Value {
 /// RO28: the leader's.
 pub(crate) async fn a_leaders_wall_clock_decides_nothing() {
     let stage = Stage::start().await;
-    let library = shifted_clock(&stage.world).await;
-    let library = library.to_string_lossy().into_owned();
-    let off = |seconds: &str| {
-        stage
-            .launch()
-            .with("LD_PRELOAD", &library)
-            .with("STORY_CLOCK_SECONDS", seconds)
-    };
-    let mut early = stage.plane("an-hour-early", &off("-3600")).await;
-    stage.store.is_led_by(&early, SOON).await;
-    let late = stage.plane("an-hour-late", &off("3600")).await;
-    stage.route(&late.admin(), "chat").await;
-    let id = start(&early.admin(), "chat", &stepped()).await;
-    let judged = |state: &State| state.sub() == "Analysing";
-    stage
-        .store
-        .until(("chat", "it is judged"), SOON * 2, judged)
-        .await;
+    let [mut early, late] = planes_off_by(&stage, ["-3600", "3600"]).await;
+    let chat = start(&early.admin(), "chat", &stepped()).await;
+    stage.store.until_judged("chat", SOON * 2).await;
     let said = stage.store.history("chat").await;
     let hour = |record: &Value| record["at"].as_str().map(|at| at[..13].to_owned());
     let before = said.first().and_then(hour);
 
     // A pause is not cut by the hours between them.
-    let path = format!("/rollouts/{id}/pause");
-    assert_eq!(early.admin().post(&path, &json!({})).await.status(), 200);
-    early.process.kill().await;
-    stage.store.vacate().await;
-    stage.store.is_led_by(&late, SOON).await;
+    chat.does("pause", &json!({})).await;
+    is_followed_by(&stage, &mut early, &late).await;
     let paused = stage.store.state("chat").await;
     let ticked = |state: &State| {
         state.0["clocks"]["pausedMs"] != paused.0["clocks"]["pausedMs"]
@@ -104,15 +110,10 @@ pub(crate) async fn a_leaders_wall_clock_decides_nothing() {
         .until(("chat", "the late one ticks"), SOON, ticked)
         .await;
     assert!(state.is_paused_for("User"), "{state:?}");
-    let path = format!("/rollouts/{id}/resume");
-    assert_eq!(late.admin().post(&path, &json!({})).await.status(), 200);
+    chat.at(late.admin()).does("resume", &json!({})).await;
 
-    stage
-        .store
-        .until(("chat", "it ends"), ENDS_WITHIN, State::has_ended)
-        .await;
-    let records = stage.store.history("chat").await;
-    assert_eq!(history::faults(&records), Vec::<String>::new());
+    stage.store.until_ended("chat", ENDS_WITHIN).await;
+    let records = stage.store.sound_history("chat").await;
     let whole = [
         "t1", "t2", "t5", "t6", "t22", "t14", "t7", "t6", "t17", "t6", "t18",
     ];
@@ -122,7 +123,7 @@ pub(crate) async fn a_leaders_wall_clock_decides_nothing() {
         before.is_some() && before != after,
         "no clock was moved: {before:?} {after:?}"
     );
-    for event in history::events(&records) {
+    for event in events(&records) {
         let elapsed = number(&event["event"]["tick"]["elapsedMs"]);
         assert!(elapsed <= 2_000, "a tick of {elapsed} ms");
     }
@@ -133,33 +134,12 @@ pub(crate) async fn a_leaders_wall_clock_decides_nothing() {
 /// RO28: a step is as long as was asked for, and at most two ticks longer, whoever leads.
 pub(crate) async fn a_step_is_as_long_as_it_should_be_whatever_the_wall_clocks_say() {
     let stage = Stage::start().await;
-    let library = shifted_clock(&stage.world).await;
-    let library = library.to_string_lossy().into_owned();
-    let off = |seconds: &str| {
-        stage
-            .launch()
-            .with("LD_PRELOAD", &library)
-            .with("STORY_CLOCK_SECONDS", seconds)
-    };
-    let mut late = stage.plane("an-hour-late", &off("3600")).await;
-    stage.store.is_led_by(&late, SOON).await;
-    let early = stage.plane("an-hour-early", &off("-3600")).await;
-    stage.route(&early.admin(), "chat").await;
+    let [mut late, early] = planes_off_by(&stage, ["3600", "-3600"]).await;
     start(&late.admin(), "chat", &stepped()).await;
-    let judged = |state: &State| state.sub() == "Analysing";
-    stage
-        .store
-        .until(("chat", "it is judged"), SOON * 2, judged)
-        .await;
-    late.process.kill().await;
-    stage.store.vacate().await;
-    stage.store.is_led_by(&early, SOON).await;
-    stage
-        .store
-        .until(("chat", "it ends"), ENDS_WITHIN, State::has_ended)
-        .await;
-    let records = stage.store.history("chat").await;
-    assert_eq!(history::faults(&records), Vec::<String>::new());
+    stage.store.until_judged("chat", SOON * 2).await;
+    is_followed_by(&stage, &mut late, &early).await;
+    stage.store.until_ended("chat", ENDS_WITHIN).await;
+    let records = stage.store.sound_history("chat").await;
     assert_eq!(
         transitions(&records),
         ["t1", "t2", "t5", "t6", "t7", "t6", "t17", "t6", "t18"]
@@ -189,9 +169,7 @@ async fn jumps(by_ms: i64) {
     let mut plan = stepped();
     plan["steps"][0]["minDuration"] = json!("120s");
     start(&planes[0].admin(), "chat", &plan).await;
-    let judged = |state: &State| state.sub() == "Analysing";
-    let promise = ("chat", "it is judged");
-    let before = stage.store.until(promise, SOON * 2, judged).await;
+    let before = stage.store.until_judged("chat", SOON * 2).await;
     let judged_ms = number(&before.0["clocks"]["exposureMs"]);
     let began = Instant::now();
     stage.prometheus.shift(by_ms);
@@ -206,15 +184,10 @@ async fn jumps(by_ms: i64) {
         "by {by_ms} ms: {passed_ms} ms of {least_ms}: {before:?}"
     );
 
-    let promise = ("chat", "it ends");
-    let state = stage
-        .store
-        .until(promise, ENDS_WITHIN, State::has_ended)
-        .await;
+    let state = stage.store.until_ended("chat", ENDS_WITHIN).await;
     assert_eq!(state.phase(), "Succeeded", "{state:?}");
-    let records = stage.store.history("chat").await;
-    assert_eq!(history::faults(&records), Vec::<String>::new());
-    verifies(&planes[0], "chat").await;
+    stage.store.sound_history("chat").await;
+    verifies(planes[0].api, "chat").await;
 }
 
 /// RO28: the Prometheus'. Windows follow it and never meet; no step gets shorter by a jump.

@@ -5,24 +5,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use serin_tests::control_plane::Launch;
 use serin_tests::etcd::Etcd;
+use serin_tests::rollouts::State;
 use serin_tests::scripted_prometheus::{Live, Pace, ScriptedPrometheus, Traffic};
 use serin_tests::serin::CALLER_SHA256;
 use serin_tests::wire::Wire;
 use serin_tests::{Api, Router, Simulator, World, eventually};
+use serin_tests::{ControlPlane, Rollout};
 use tokio::task::JoinHandle;
 use tokio::time::interval;
 
-use crate::plane::{Launch, Plane};
 use crate::stage::{SOON, documents, plan, start};
-use crate::store::{State, Store, fresh};
+use crate::store::{Store, fresh};
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 pub(crate) struct Fleet {
     // Ended in this order: followers before what they follow.
     pub(crate) routers: [Router; 2],
-    pub(crate) planes: [Plane; 2],
+    pub(crate) planes: [ControlPlane; 2],
     pub(crate) wire: Wire,
     follower: JoinHandle<()>,
     pub(crate) prometheus: Arc<ScriptedPrometheus>,
@@ -47,10 +49,10 @@ impl Fleet {
         let prometheus = Arc::new(ScriptedPrometheus::start(pace, &["r1", "r2"]));
         prometheus.traffic("chat", Traffic::healthy(200.0));
         let follower = tokio::spawn(follow(store, Arc::clone(&prometheus)));
-        let launch = Launch::new(&etcd.store(), &prometheus.url());
-        let first = Plane::start(&world, "one", &launch).await;
+        let launch = Launch::on(&etcd.store()).prometheus(&prometheus.url());
+        let first = ControlPlane::launch(&world, "one", &launch).await;
         store.is_led_by(&first, SOON).await;
-        let planes = [first, Plane::start(&world, "two", &launch).await];
+        let planes = [first, ControlPlane::launch(&world, "two", &launch).await];
         let api = planes[0].admin();
         documents(&api, &format!("http://{}/v1", simulator.address), "chat").await;
         let key = json!({"name": "story", "secrets": [{"sha256": CALLER_SHA256}], "routes": ["*"]});
@@ -77,12 +79,12 @@ impl Fleet {
         self.planes[0].admin()
     }
 
-    /// A rollout whose last step does not end by itself, there and judged. Returns its id.
-    pub(crate) async fn stands_at(&self, weights: &[u32]) -> String {
+    /// A rollout whose last step does not end by itself, there and judged.
+    pub(crate) async fn stands_at(&self, weights: &[u32]) -> Rollout {
         let mut plan = plan(weights, &json!({}));
         let last = weights.len() - 1;
         plan["steps"][last]["minDuration"] = json!("36000s");
-        let id = start(&self.api(), "chat", &plan).await;
+        let chat = start(&self.api(), "chat", &plan).await;
         let there = |state: &State| state.step() == Some(last as u64) && state.sub() == "Analysing";
         self.store
             .until(("chat", "its last step is judged"), SOON * 4, there)
@@ -90,13 +92,7 @@ impl Fleet {
         for router in &self.routers {
             exposes(router, f64::from(weights[last]), SOON).await;
         }
-        id
-    }
-
-    pub(crate) async fn asks(&self, id: &str, verb: &str) {
-        let path = format!("/rollouts/{id}/{verb}");
-        let answer = self.api().post(&path, &json!({})).await;
-        assert_eq!(answer.status(), 200, "{verb}: {}", answer.text());
+        chat
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-
-use crate::store::number;
+use serin_tests::rollouts::number;
+use serin_tests::rollouts::record::{events, name, span, window};
 
 /// All records of a route, oldest first → everything wrong with them.
 pub(crate) fn faults(records: &[Value]) -> Vec<String> {
@@ -24,40 +24,13 @@ pub(crate) fn faults(records: &[Value]) -> Vec<String> {
     faults
 }
 
-/// Names of the transitions, checkpoints left out.
-pub(crate) fn transitions(records: &[Value]) -> Vec<String> {
-    let names = records.iter().map(name);
-    names
-        .filter(|name| *name != "checkpoint")
-        .map(str::to_owned)
-        .collect()
-}
-
-/// How often a transition was made.
-pub(crate) fn count(records: &[Value], transition: &str) -> usize {
-    records
-        .iter()
-        .filter(|record| name(record) == transition)
-        .count()
-}
-
-/// Windows that were consumed: from, to, by record. Those since the newest record are the state's.
-pub(crate) fn windows<'a>(events: impl Iterator<Item = &'a Value>) -> Vec<(u64, u64)> {
-    let windows = events.filter_map(|kept| kept.pointer("/event/tick/reading/window"));
-    let spans = windows.map(|window| (number(&window["from"]), number(&window["to"])));
-    spans.filter(|(from, to)| to > from).collect()
-}
-
 /// Time of each passed exposure by the windows of its own, in the source's milliseconds.
 pub(crate) fn judged_ms(records: &[Value]) -> Vec<u64> {
     let mut all = Vec::new();
     let mut sum = 0;
     for record in records {
-        let events = record["events"].as_array().into_iter().flatten();
-        sum += windows(events)
-            .iter()
-            .map(|(from, to)| to - from)
-            .sum::<u64>();
+        let windows = events([record]).filter_map(window).map(span);
+        sum += windows.map(|(from, to)| to - from).sum::<u64>();
         match name(record) {
             "t6" => sum = 0,
             "t7" | "t17" | "t18" => all.push(sum),
@@ -65,21 +38,6 @@ pub(crate) fn judged_ms(records: &[Value]) -> Vec<u64> {
         }
     }
     all
-}
-
-/// The number at a place of a list.
-pub(crate) fn number_of(list: &Value, at: usize) -> u64 {
-    list.get(at).map(number).unwrap_or_default()
-}
-
-pub(crate) fn name(record: &Value) -> &str {
-    record["transition"].as_str().unwrap_or_default()
-}
-
-pub(crate) fn events(records: &[Value]) -> impl Iterator<Item = &Value> {
-    records
-        .iter()
-        .flat_map(|record| record["events"].as_array().into_iter().flatten())
 }
 
 fn chain(records: &[Value]) -> Vec<String> {
@@ -172,12 +130,10 @@ fn of_rollout(records: &[&Value]) -> Vec<String> {
 
 /// Each increment is consumed once: windows follow each other.
 fn overlaps(records: &[&Value]) -> Vec<String> {
-    let events = records
-        .iter()
-        .flat_map(|record| record["events"].as_array().into_iter().flatten());
-    let windows = windows(events);
-    let pairs = windows.iter().zip(windows.iter().skip(1));
-    let overlapping = pairs.filter(|(before, after)| after.0 < before.1);
+    let windows = events(records.iter().copied()).filter_map(window).map(span);
+    let windows: Vec<(u64, u64)> = windows.filter(|(from, to)| to > from).collect();
+    let pairs = windows.windows(2);
+    let overlapping = pairs.filter(|pair| pair[1].0 < pair[0].1);
     overlapping
         .map(|pair| format!("windows overlap: {pair:?}"))
         .collect()

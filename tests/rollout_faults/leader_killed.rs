@@ -7,12 +7,12 @@
 
 use serde_json::json;
 use serin_tests::eventually;
+use serin_tests::rollouts::record::{name, transitions};
+use serin_tests::rollouts::{State, id_in, is_taken_back, number};
 use serin_tests::scripted_http::{Reply, ScriptedHttp};
 use serin_tests::scripted_prometheus::{Fault, Said};
 
-use crate::history::{self, transitions};
-use crate::stage::{SOON, Stage, id_in, is_taken_back, plan, start};
-use crate::store::{State, number};
+use crate::stage::{SOON, Stage, plan, start};
 use crate::succession::{Lease, Succession};
 use crate::telling::{Heard, LONG, NEXT, is_as_without_a_fault, places, was_quick};
 
@@ -82,7 +82,7 @@ async fn is_told_of_each(stage: &Stage, heard: &Heard, id: &str) {
     let records = stage.store.history("chat").await;
     let seqs: Vec<String> = records
         .iter()
-        .filter(|record| history::name(record) != "checkpoint")
+        .filter(|record| name(record) != "checkpoint")
         .map(|record| number(&record["seq"]).to_string())
         .collect();
     let look = async || {
@@ -136,9 +136,8 @@ async fn troubled(when: &str) {
         .until(("stalled", "it fails"), NEXT, ended)
         .await;
     stage.routers.hold(&["r1", "r2"], false);
-    let records = stage.store.history("stalled").await;
+    let records = stage.store.sound_history("stalled").await;
     assert_eq!(transitions(&records), ["t1", "t3"]);
-    assert_eq!(history::faults(&records), Vec::<String>::new());
 
     // The source is away: T8, then T16, and back: T15.
     line.route = "chat".to_owned();
@@ -147,7 +146,7 @@ async fn troubled(when: &str) {
         &json!({"analysis": {"blindMax": "6s", "consecutiveErrorLimit": 1}}),
     );
     long["steps"][1]["minDuration"] = json!(LONG);
-    let id = start(&line.front.admin(), "chat", &long).await;
+    let chat = start(&line.front.admin(), "chat", &long).await;
     let in_second = |state: &State| state.step() == Some(1) && state.sub() == "Analysing";
     stage
         .store
@@ -172,9 +171,8 @@ async fn troubled(when: &str) {
         .store
         .until(("chat", "the step is done anew"), NEXT, anew)
         .await;
-    let path = format!("/rollouts/{id}/abort");
     let aborted = line
-        .asked_again(&format!("abort.{when}"), &path, &json!({}))
+        .asked_again(&format!("abort.{when}"), &chat.path("abort"), &json!({}))
         .await;
     assert_eq!(aborted.status(), 200, "{}", aborted.text());
     let whole = [
@@ -210,7 +208,7 @@ async fn harmed(when: &str) {
     let mut plan = plan(&[5], &changes);
     plan["steps"][0]["minDuration"] = json!(LONG);
     stage.prometheus.say("quality", Said::Value(0.0));
-    let id = start(&line.front.admin(), "chat", &plan).await;
+    let chat = start(&line.front.admin(), "chat", &plan).await;
     line.dies(&format!("t9.{when}"), Lease::Expires).await;
     let failed = |state: &State| state.phase() == "Failed";
     stage.store.until(("chat", "it fails"), NEXT, failed).await;
@@ -218,17 +216,12 @@ async fn harmed(when: &str) {
     assert!(is_taken_back(&traffic), "{traffic}");
 
     stage.prometheus.say("quality", Said::Value(1.0));
-    let path = format!("/rollouts/{id}/retry");
     let again = line
-        .asked_again(&format!("retry.{when}"), &path, &json!({}))
+        .asked_again(&format!("retry.{when}"), &chat.path("retry"), &json!({}))
         .await;
     assert_eq!(again.status(), 200, "{}", again.text());
-    assert_ne!(id_in(&again), id);
-    let judged = |state: &State| state.sub() == "Analysing";
-    stage
-        .store
-        .until(("chat", "it is judged"), NEXT, judged)
-        .await;
+    assert_ne!(id_in(&again), chat.id);
+    stage.store.until_judged("chat", NEXT).await;
     stage
         .prometheus
         .breaker("chat", "claude", &["r1", "r2"], true);

@@ -3,11 +3,11 @@
 
 use serde_json::json;
 use serin_tests::eventually;
+use serin_tests::rollouts::{State, id_in, is_taken_back};
 use serin_tests::scripted_http::{Reply, ScriptedHttp};
 use serin_tests::scripted_prometheus::Said;
 
-use crate::stage::{Stage, id_in, is_taken_back, plan, start};
-use crate::store::State;
+use crate::stage::{Stage, plan, start};
 use crate::succession::{Lease, Succession};
 use crate::telling::{Heard, LONG, NEXT, is_as_without_a_fault, places, was_quick};
 
@@ -35,7 +35,7 @@ async fn confirmed(when: &str) {
         "analysis": {"metrics": [errors, check], "webhooks": [hook]},
     });
     stage.prometheus.say("quality", Said::Value(1.0));
-    let id = start(&line.front.admin(), "chat", &plan(&[5, 50], &changes)).await;
+    let chat = start(&line.front.admin(), "chat", &plan(&[5, 50], &changes)).await;
 
     let asked = async || heard.all().len();
     eventually("the gate was asked", NEXT, asked, |count| *count == 1).await;
@@ -59,7 +59,7 @@ async fn confirmed(when: &str) {
         .store
         .until(("chat", "it waits for its promotion"), NEXT, waits)
         .await;
-    let path = format!("/rollouts/{id}/gates/go");
+    let path = chat.path("gates/go");
     let lost = line.front.put(&path, &json!({"open": true})).await;
     assert!(lost.is_none(), "{:?}", lost.map(|answer| answer.text()));
     line.dies(&format!("gate.{when}"), Lease::Revoked).await;
@@ -113,15 +113,11 @@ async fn by_hand(when: &str) {
     for step in [0, 1] {
         long["steps"][step]["minDuration"] = json!(LONG);
     }
-    let id = start(&line.front.admin(), "chat", &long).await;
+    let chat = start(&line.front.admin(), "chat", &long).await;
     line.dies(&format!("t5.{when}"), Lease::Expires).await;
-    let judged = |state: &State| state.sub() == "Analysing";
-    stage
-        .store
-        .until(("chat", "it is judged"), NEXT, judged)
-        .await;
+    stage.store.until_judged("chat", NEXT).await;
     for verb in ["pause", "resume", "skip-step"] {
-        let path = format!("/rollouts/{id}/{verb}");
+        let path = chat.path(verb);
         let done = line
             .asked_again(&format!("{verb}.{when}"), &path, &json!({}))
             .await;

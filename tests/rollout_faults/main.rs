@@ -12,9 +12,9 @@ mod fleet;
 mod full;
 mod history;
 mod leader_killed;
+mod leader_killed_from_outside;
 mod leader_killed_when_asked;
 mod older_stores;
-mod plane;
 mod routers;
 mod split;
 mod stage;
@@ -55,6 +55,9 @@ fn main() -> ExitCode {
             gates_and_ramps_go_on_after_a_death_after_each_commit,
             what_people_ask_is_done_once_after_a_death_before_each_commit,
             what_people_ask_is_done_once_after_a_death_after_each_commit;
+        leader_killed_from_outside:
+            moved_traffic_is_taken_in_once_after_a_death_before_each_commit,
+            moved_traffic_is_taken_in_once_after_a_death_after_each_commit;
         fence:
             a_leader_stopped_past_its_lease_changes_nothing_when_it_wakes,
             a_step_of_a_deposed_leader_fails_on_the_fence_and_is_counted;

@@ -2,17 +2,16 @@
 
 use serde_json::{Value, json};
 use serin_tests::control_plane::token;
+use serin_tests::rollouts::State;
 use serin_tests::{applied, eventually};
 
 use crate::fleet::{Fleet, canary, exposes};
-use crate::history::{self, transitions};
 use crate::stage::{PACE, SOON, plan, start};
-use crate::store::State;
 
 /// RO44: history is compacted while a router is away.
 pub(crate) async fn a_router_that_was_away_over_a_compaction_misses_nothing_and_lists_once() {
     let fleet = Fleet::start(PACE, &[]).await;
-    let id = fleet.stands_at(&[5, 25]).await;
+    let chat = fleet.stands_at(&[5, 25]).await;
     let away = &fleet.routers[1];
     let resets = |log: &str| {
         let batches = applied::batches(log);
@@ -32,11 +31,7 @@ pub(crate) async fn a_router_that_was_away_over_a_compaction_misses_nothing_and_
             .set(&format!("/providers/p{n}"), &provider)
             .await;
     }
-    let full = fleet
-        .api()
-        .post(&format!("/rollouts/{id}/promote"), &json!({"full": true}))
-        .await;
-    assert_eq!(full.status(), 200, "{}", full.text());
+    chat.does("promote", &json!({"full": true})).await;
     let mut gateway = fleet.store.gateway().await;
     let newest = gateway.revision().await.expect("etcd answers");
     gateway.compact(newest).await.expect("etcd compacts");
@@ -66,16 +61,12 @@ pub(crate) async fn an_older_backup_changes_no_router_and_pauses_until_it_is_ado
     for step in [0, 1] {
         plan["steps"][step]["minDuration"] = json!("36000s");
     }
-    let id = start(&fleet.api(), "chat", &plan).await;
-    let judged = |state: &State| state.sub() == "Analysing";
-    fleet
-        .store
-        .until(("chat", "its first step is judged"), SOON * 2, judged)
-        .await;
+    let chat = start(&fleet.api(), "chat", &plan).await;
+    fleet.store.until_judged("chat", SOON * 2).await;
     let backup = fleet.world.path("backup.db");
     let path = backup.to_string_lossy().into_owned();
     fleet.etcd.ctl(&["snapshot", "save", &path]).await;
-    fleet.asks(&id, "skip-step").await;
+    chat.does("skip-step", &json!({})).await;
     for router in &fleet.routers {
         exposes(router, 25.0, SOON).await;
     }
@@ -122,11 +113,5 @@ pub(crate) async fn an_older_backup_changes_no_router_and_pauses_until_it_is_ado
         .store
         .until(("chat", "it goes on"), SOON * 2, goes_on)
         .await;
-    let records = fleet.store.history("chat").await;
-    assert_eq!(
-        history::faults(&records),
-        Vec::<String>::new(),
-        "{:?}",
-        transitions(&records)
-    );
+    fleet.store.sound_history("chat").await;
 }

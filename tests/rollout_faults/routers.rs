@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use serin_tests::client::Request;
+use serin_tests::rollouts::record::{count, transitions};
+use serin_tests::rollouts::{State, is_taken_back, number};
 use serin_tests::scripted_prometheus::Pace;
 use serin_tests::{Load, Router, eventually};
 use tokio::time::Instant;
 
 use crate::fleet::{Fleet, canary, exposes, exposes_nothing};
-use crate::history::{self, count, name, transitions};
-use crate::stage::{PACE, SOON, is_taken_back, plan, start};
-use crate::store::State;
+use crate::stage::{PACE, SOON, plan, start};
 
 /// `exposureTtl` of every rollout, and a second of slack.
 const LEASE: Duration = Duration::from_secs(60);
@@ -73,11 +73,10 @@ pub(crate) async fn without_etcd_routers_serve_and_take_the_share_back_and_the_s
         done,
     )
     .await;
-    let records = fleet.store.history("chat").await;
-    assert_eq!(history::faults(&records), Vec::<String>::new());
+    fleet.store.sound_history("chat").await;
     let state = fleet.store.state("chat").await;
     assert_eq!((state.step(), state.share()), (Some(1), 25.0), "{state:?}");
-    let exposed_ms = crate::store::number(&state.0["clocks"]["exposureMs"]);
+    let exposed_ms = number(&state.0["clocks"]["exposureMs"]);
     assert!(
         exposed_ms < 30_000,
         "time without a store was counted: {exposed_ms} ms"
@@ -91,11 +90,11 @@ pub(crate) async fn without_etcd_routers_serve_and_take_the_share_back_and_the_s
 /// RO20: one router is cut off from etcd, and somebody aborts.
 pub(crate) async fn an_abort_reaches_a_router_that_is_cut_off_by_its_exposure_lease() {
     let fleet = Fleet::start(PACE, &[]).await;
-    let id = fleet.stands_at(&[5, 50]).await;
+    let chat = fleet.stands_at(&[5, 50]).await;
     let [near, far] = &fleet.routers;
     fleet.wire.hold(true, true);
     let cut = Instant::now();
-    fleet.asks(&id, "abort").await;
+    chat.does("abort", &json!({})).await;
     let asked = Instant::now();
     exposes_nothing(near, APPLIED_WITHIN).await;
     eprintln!("the near router had the abort after {:?}", asked.elapsed());
@@ -145,21 +144,15 @@ pub(crate) async fn a_router_that_does_not_follow_is_told_and_waited_for() {
     stage.route(&planes[0].admin(), "chat").await;
     let mut plan = plan(&[5, 25], &json!({}));
     plan["steps"][0]["gate"] = json!("go");
-    let id = start(&planes[0].admin(), "chat", &plan).await;
+    let chat = start(&planes[0].admin(), "chat", &plan).await;
     let gated = |state: &State| state.sub() == "Gated";
     stage
         .store
         .until(("chat", "it waits at its gate"), SOON * 2, gated)
         .await;
     stage.routers.hold(&["r2"], true);
-    let path = format!("/rollouts/{id}/gates/go");
-    assert_eq!(
-        planes[0]
-            .put(&path, &json!({"open": true}))
-            .await
-            .map(|a| a.status()),
-        Some(200)
-    );
+    let opened = chat.gate("go", true).await;
+    assert_eq!(opened.status(), 200, "{}", opened.text());
     let lagging = |state: &State| state.is_paused_for("RoutersLagging");
     let within = Duration::from_secs(50);
     let state = stage
@@ -174,12 +167,8 @@ pub(crate) async fn a_router_that_does_not_follow_is_told_and_waited_for() {
     );
     assert_eq!(told, 1.0, "{leader:#?}");
     stage.routers.hold(&["r2"], false);
-    stage
-        .store
-        .until(("chat", "it ends"), SOON * 3, State::has_ended)
-        .await;
-    let records = stage.store.history("chat").await;
-    assert_eq!(history::faults(&records), Vec::<String>::new());
+    stage.store.until_ended("chat", SOON * 3).await;
+    let records = stage.store.sound_history("chat").await;
     let whole = [
         "t1", "t2", "t5", "t6", "gate", "t7", "t8", "t6", "t15", "t17", "t6", "t18",
     ];
@@ -189,13 +178,13 @@ pub(crate) async fn a_router_that_does_not_follow_is_told_and_waited_for() {
 /// RO21: a restart while etcd is away, also with a broken file.
 pub(crate) async fn a_router_that_begins_anew_without_etcd_has_its_routes_and_no_share() {
     let mut fleet = Fleet::start(PACE, &[]).await;
-    let id = fleet.stands_at(&[5, 25]).await;
+    let chat = fleet.stands_at(&[5, 25]).await;
     let file = fleet.world.path("r1-state").join("snapshot");
     let kept = async || std::fs::read_to_string(&file).unwrap_or_default();
-    let holds = |text: &String| text.contains("config/routes/chat") && text.contains(&id);
+    let holds = |text: &String| text.contains("config/routes/chat") && text.contains(&chat.id);
     eventually("the file is written", SOON, kept, holds).await;
     // One more change, so that there is a file before it.
-    fleet.asks(&id, "pause").await;
+    chat.does("pause", &json!({})).await;
     let other = json!({"name": "b", "dialect": "openai", "baseUrl": "http://127.0.0.1:9/v1"});
     fleet.api().set("/providers/b", &other).await;
     let previous = fleet.world.path("r1-state").join("snapshot.prev");
@@ -234,7 +223,7 @@ async fn serves(router: &Router) {
 /// RO41
 pub(crate) async fn an_undo_is_one_transaction_and_on_all_routers_at_once() {
     let fleet = Fleet::start(PACE, &[]).await;
-    let id = start(&fleet.api(), "chat", &plan(&[5, 50], &json!({}))).await;
+    let chat = start(&fleet.api(), "chat", &plan(&[5, 50], &json!({}))).await;
     let done = |state: &State| state.phase() == "Succeeded";
     fleet
         .store
@@ -256,7 +245,7 @@ pub(crate) async fn an_undo_is_one_transaction_and_on_all_routers_at_once() {
         })
         .await;
     }
-    fleet.asks(&id, "undo").await;
+    chat.does("undo", &json!({})).await;
     let asked = Instant::now();
     for router in &fleet.routers {
         let look = async || weights(router).await;
@@ -264,38 +253,12 @@ pub(crate) async fn an_undo_is_one_transaction_and_on_all_routers_at_once() {
     }
     eprintln!("an undo was on all routers after {:?}", asked.elapsed());
     assert!(asked.elapsed() < APPLIED_WITHIN);
-    let state = fleet
-        .store
-        .kept("rollouts/chat/state")
-        .await
-        .expect("a state");
-    let route = fleet
-        .store
-        .kept("config/routes/chat")
-        .await
-        .expect("a route");
-    let record = fleet
-        .store
-        .list("rollouts/chat/history/")
-        .await
-        .pop()
-        .expect("a record");
-    assert_eq!(name(&record.json()), "t20");
-    assert_eq!(
-        state.mod_revision, route.mod_revision,
-        "not one transaction"
-    );
-    assert_eq!(
-        state.mod_revision, record.mod_revision,
-        "not one transaction"
-    );
-    assert!(is_taken_back(&route.json()["traffic"]), "{}", route.json());
-    let records = fleet.store.history("chat").await;
-    assert_eq!(history::faults(&records), Vec::<String>::new());
-    let again = fleet
-        .api()
-        .post(&format!("/rollouts/{id}/undo"), &json!({}))
-        .await;
+    fleet.store.is_one_transaction("chat").await;
+    assert_eq!(fleet.store.newest("chat").await, "t20");
+    let traffic = fleet.store.traffic("chat").await;
+    assert!(is_taken_back(&traffic), "{traffic}");
+    fleet.store.sound_history("chat").await;
+    let again = chat.verb("undo", &json!({})).await;
     assert_eq!(again.status(), 422, "{}", again.text());
     assert_eq!(count(&fleet.store.history("chat").await, "t20"), 1);
 }

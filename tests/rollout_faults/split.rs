@@ -7,18 +7,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::json;
+use serin_tests::ControlPlane;
+use serin_tests::control_plane::Launch;
 use serin_tests::etcd::Cluster;
 use serin_tests::namespace::Namespace;
+use serin_tests::rollouts::State;
+use serin_tests::rollouts::record::transitions;
 use serin_tests::scripted_prometheus::{ScriptedPrometheus, Traffic};
 use serin_tests::scripted_routers::ScriptedRouters;
 use serin_tests::wire::Wire;
 use serin_tests::{World, eventually, free_address};
 use tokio::time::Instant;
 
-use crate::history::{self, transitions};
-use crate::plane::{Launch, Plane};
+use crate::history;
 use crate::stage::{PACE, SOON, documents, plan, start};
-use crate::store::{State, Store};
+use crate::store::Store;
 use crate::succession::TAKEN_OVER_WITHIN;
 
 const ROUTERS: [&str; 2] = ["r1", "r2"];
@@ -27,9 +30,9 @@ struct Split {
     // Ended in this order: the network last.
     _routers: ScriptedRouters,
     /// On the small side; it leads.
-    old: Plane,
+    old: ControlPlane,
     /// On the large side.
-    new: Plane,
+    new: ControlPlane,
     _source: Wire,
     _prometheus: Arc<ScriptedPrometheus>,
     /// A member of the large side, and the one of the small side.
@@ -54,14 +57,12 @@ impl Split {
         let outside = SocketAddr::from((namespace.outside, free_address().port()));
         let source = Wire::between(outside, inside).await;
 
-        let launch = Launch::new(
-            &format!("etcd://{}", members[0]),
-            &format!("http://{outside}"),
-        );
-        let old = Plane::start(&world, "old", &launch.inside(&namespace)).await;
+        let launch = Launch::on(&format!("etcd://{}", members[0]));
+        let launch = launch.prometheus(&format!("http://{outside}"));
+        let old = ControlPlane::launch(&world, "old", &launch.inside(&namespace)).await;
         store.is_led_by(&old, SOON).await;
-        let launch = Launch::new(&format!("etcd://{},{}", members[1], members[2]), &url);
-        let new = Plane::start(&world, "new", &launch).await;
+        let launch = Launch::on(&format!("etcd://{},{}", members[1], members[2])).prometheus(&url);
+        let new = ControlPlane::launch(&world, "new", &launch).await;
         documents(&new.admin(), "http://127.0.0.1:9/v1", "chat").await;
         Self {
             _routers: routers,
@@ -104,7 +105,7 @@ pub(crate) async fn a_leader_in_an_etcd_minority_stops_and_the_majority_has_anot
     let mut plan = plan(&[5, 25], &json!({}));
     plan["steps"][0]["gate"] = json!("go");
     plan["steps"][1]["minDuration"] = json!("3600s");
-    let id = start(&new.admin(), "chat", &plan).await;
+    let chat = start(&new.admin(), "chat", &plan).await;
     let gated = |state: &State| state.sub() == "Gated";
     let promise = ("chat", "it waits at its gate");
     store.until(promise, SOON * 2, gated).await;
@@ -117,7 +118,7 @@ pub(crate) async fn a_leader_in_an_etcd_minority_stops_and_the_majority_has_anot
     eprintln!("the minority's leader stopped after {:?}", cut.elapsed());
     // A new leader of etcd gives each lease its whole time anew.
     store.is_led_by(new, TAKEN_OVER_WITHIN * 2).await;
-    let path = format!("/rollouts/{id}/gates/go");
+    let path = chat.path("gates/go");
     let opened = async || {
         let answer = new.put(&path, &json!({"open": true})).await;
         answer.map(|answer| answer.status())

@@ -8,15 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use serin_tests::client::Answer;
-use serin_tests::command;
-use serin_tests::control_plane::token;
+use serin_tests::control_plane::Launch;
 use serin_tests::etcd::Etcd;
+use serin_tests::rollouts::three_targets;
 use serin_tests::scripted_prometheus::{Pace, ScriptedPrometheus, Traffic};
 use serin_tests::scripted_routers::ScriptedRouters;
-use serin_tests::{Api, World, eventually};
+use serin_tests::{Api, ControlPlane, Rollout, World, eventually};
 
-use crate::plane::{Launch, Plane};
 use crate::store::{Store, fresh};
 
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -62,21 +60,21 @@ impl Stage {
 
     /// How a control plane of this stage is started.
     pub(crate) fn launch(&self) -> Launch {
-        Launch::new(&self.etcd.store(), &self.prometheus.url())
+        Launch::on(&self.etcd.store()).prometheus(&self.prometheus.url())
     }
 
     /// The same through an address of its own.
     pub(crate) fn launch_by(&self, etcd: SocketAddr) -> Launch {
-        Launch::new(&format!("etcd://{etcd}"), &self.prometheus.url())
+        Launch::on(&format!("etcd://{etcd}")).prometheus(&self.prometheus.url())
     }
 
     /// One that leads, or one that stands by.
-    pub(crate) async fn plane(&self, name: &str, launch: &Launch) -> Plane {
-        Plane::start(&self.world, name, launch).await
+    pub(crate) async fn plane(&self, name: &str, launch: &Launch) -> ControlPlane {
+        ControlPlane::launch(&self.world, name, launch).await
     }
 
     /// Two of them; the first leads.
-    pub(crate) async fn two_planes(&self) -> [Plane; 2] {
+    pub(crate) async fn two_planes(&self) -> [ControlPlane; 2] {
         let first = self.plane("one", &self.launch()).await;
         self.store.is_led_by(&first, SOON).await;
         let second = self.plane("two", &self.launch()).await;
@@ -111,13 +109,7 @@ pub(crate) async fn documents(api: &Api, base_url: &str, route: &str) {
     if api.get("/providers/a").await.status() != 200 {
         api.set("/providers/a", &provider).await;
     }
-    let target = |name: &str| json!({"name": name, "provider": "a", "model": name});
-    let document = json!({
-        "name": route,
-        "targets": [target("gpt"), target("claude"), target("mistral")],
-        "traffic": {"weights": {"gpt": 100, "claude": 0, "mistral": 0}, "fallback": ["gpt"]},
-        "timeouts": {"total": "20s"},
-    });
+    let document = three_targets(route);
     api.set(&format!("/routes/{route}"), &document).await;
 }
 
@@ -152,46 +144,9 @@ fn merge(into: &mut Value, changes: &Value) {
     }
 }
 
-/// Starts a rollout that must be accepted, and returns its id.
-pub(crate) async fn start(api: &Api, route: &str, plan: &Value) -> String {
-    let answer = api.post(&format!("/routes/{route}/rollouts"), plan).await;
-    assert!(
-        matches!(answer.status(), 200 | 201),
-        "{plan}: {}",
-        answer.text()
-    );
-    id_in(&answer)
-}
-
-pub(crate) fn id_in(answer: &Answer) -> String {
-    let id = answer.json()["rolloutId"].as_str().map(str::to_owned);
-    id.unwrap_or_else(|| panic!("no rolloutId: {} {}", answer.status(), answer.text()))
-}
-
-/// Every automatic decision of the route's newest rollout follows from what is recorded, as
-/// `serin rollout history --verify` finds.
-pub(crate) async fn verifies(plane: &Plane, route: &str) {
-    let arguments = ["rollout", "history", route, "--verify"];
-    let ended = command::serin(plane.api, token("viewer"), &arguments).await;
-    assert_eq!(
-        ended.code,
-        Some(0),
-        "{route}: {}\n{}",
-        ended.stderr,
-        ended.stdout
-    );
-}
-
-/// The traffic of a route whose rollout has come to nothing.
-pub(crate) fn is_taken_back(traffic: &Value) -> bool {
-    let weight = |name: &str| traffic["weights"][name].as_f64().unwrap_or_default();
-    let names_none = traffic["canary"].as_str().unwrap_or_default().is_empty();
-    weight("gpt") == 100.0 && weight("claude") == 0.0 && names_none && traffic["rollout"].is_null()
-}
-
-/// The traffic of a route whose rollout has succeeded.
-pub(crate) fn is_all_the_candidates(traffic: &Value) -> bool {
-    let weight = |name: &str| traffic["weights"][name].as_f64().unwrap_or_default();
-    let names_none = traffic["canary"].as_str().unwrap_or_default().is_empty();
-    weight("claude") == 100.0 && weight("gpt") == 0.0 && names_none && traffic["rollout"].is_null()
+/// Starts a rollout.
+pub(crate) async fn start(api: &Api, route: &str, plan: &Value) -> Rollout {
+    let mut rollout = Rollout::of(api.clone(), route);
+    rollout.start(plan).await;
+    rollout
 }

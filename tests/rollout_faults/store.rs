@@ -1,89 +1,19 @@
 //! What is stored of rollouts, read past everything of ours.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
 use serin_tests::gateway::{Gateway, Kept};
-use serin_tests::{World, eventually};
+use serin_tests::rollouts::State;
+use serin_tests::rollouts::record::{name, transitions};
+use serin_tests::{ControlPlane, World, eventually};
+use tokio::time::interval;
 
-use crate::plane::Plane;
+use crate::history;
 
-/// A rollout's state; shown in short.
-#[derive(Clone, Default)]
-pub(crate) struct State(pub(crate) Value);
-
-impl fmt::Debug for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fields = [
-            "rolloutId",
-            "seq",
-            "phase",
-            "sub",
-            "pausedIn",
-            "pauseReasons",
-            "step",
-            "share",
-            "verdict",
-            "endedBecause",
-            "clocks",
-            "counters",
-            "cursorMs",
-            "exposureStartMs",
-            "hooks",
-            "gates",
-        ];
-        let shown = fields
-            .iter()
-            .filter_map(|name| Some((*name, self.0.get(*name)?)));
-        f.debug_map()
-            .entries(shown.map(|(k, v)| (k, v.to_string())))
-            .finish()
-    }
-}
-
-impl State {
-    pub(crate) fn phase(&self) -> &str {
-        self.0["phase"].as_str().unwrap_or_default()
-    }
-
-    pub(crate) fn sub(&self) -> &str {
-        self.0["sub"].as_str().unwrap_or_default()
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        ["Succeeded", "Failed", "Aborted", "Superseded"].contains(&self.phase())
-    }
-
-    pub(crate) fn step(&self) -> Option<u64> {
-        self.0["step"].as_u64()
-    }
-
-    pub(crate) fn share(&self) -> f64 {
-        self.0["share"].as_f64().unwrap_or(-1.0)
-    }
-
-    pub(crate) fn seq(&self) -> u64 {
-        number(&self.0["seq"])
-    }
-
-    pub(crate) fn id(&self) -> &str {
-        self.0["rolloutId"].as_str().unwrap_or_default()
-    }
-
-    pub(crate) fn is_paused_for(&self, reason: &str) -> bool {
-        let reasons = self.0["pauseReasons"].as_array();
-        let mut reasons = reasons.into_iter().flatten();
-        self.phase() == "Paused" && reasons.any(|known| known == reason)
-    }
-}
-
-/// A number, also if it is written as a text.
-pub(crate) fn number(value: &Value) -> u64 {
-    let text = value.as_str().and_then(|text| text.parse().ok());
-    value.as_u64().or(text).unwrap_or_default()
-}
+/// Between two looks at a state.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// An etcd that runs.
 #[derive(Clone, Copy, Debug)]
@@ -122,6 +52,14 @@ impl Store {
         kept.iter().map(Kept::json).collect()
     }
 
+    /// The same, in which nothing is wrong.
+    pub(crate) async fn sound_history(self, route: &str) -> Vec<Value> {
+        let records = self.history(route).await;
+        let (faults, made) = (history::faults(&records), transitions(&records));
+        assert_eq!(faults, Vec::<String>::new(), "{route}: {made:?}");
+        records
+    }
+
     /// The route's live traffic.
     pub(crate) async fn traffic(self, route: &str) -> Value {
         let kept = self.kept(&format!("config/routes/{route}")).await;
@@ -142,7 +80,7 @@ impl Store {
     }
 
     /// Waits until that one leads.
-    pub(crate) async fn is_led_by(self, plane: &Plane, within: Duration) {
+    pub(crate) async fn is_led_by(self, plane: &ControlPlane, within: Duration) {
         let promise = format!("{} at {} leads", plane.name, plane.api);
         let look = async || (self.leader().await, plane.tail());
         let leads = |seen: &(String, String)| seen.0 == plane.api.to_string();
@@ -157,6 +95,17 @@ impl Store {
         }
     }
 
+    /// Asserts that state, route and newest record were written in one transaction.
+    pub(crate) async fn is_one_transaction(self, route: &str) {
+        let state = self.kept(&format!("rollouts/{route}/state")).await;
+        let document = self.kept(&format!("config/routes/{route}")).await;
+        let records = self.list(&format!("rollouts/{route}/history/")).await;
+        let kept = [state.as_ref(), document.as_ref(), records.last()];
+        let revisions = kept.map(|kept| kept.map(|kept| kept.mod_revision));
+        let is_one = revisions[0].is_some() && revisions.iter().all(|one| *one == revisions[0]);
+        assert!(is_one, "{route}: not one transaction: {revisions:?}");
+    }
+
     /// Looks until it holds.
     pub(crate) async fn until(
         self,
@@ -165,17 +114,30 @@ impl Store {
         holds: impl Fn(&State) -> bool,
     ) -> State {
         let promise = format!("{route}: {promise}");
-        let look = async || self.state(route).await;
+        let mut pace = interval(LOOK_EVERY);
+        let look = async || {
+            pace.tick().await;
+            self.state(route).await
+        };
         eventually(&promise, within, look, holds).await
+    }
+
+    /// Looks until the newest rollout's counts are judged.
+    pub(crate) async fn until_judged(self, route: &str, within: Duration) -> State {
+        let judged = |state: &State| state.sub() == "Analysing";
+        self.until((route, "it is judged"), within, judged).await
+    }
+
+    /// Looks until the newest rollout has ended.
+    pub(crate) async fn until_ended(self, route: &str, within: Duration) -> State {
+        self.until((route, "it ends"), within, State::has_ended)
+            .await
     }
 
     /// The newest record's transition.
     pub(crate) async fn newest(self, route: &str) -> String {
         let history = self.history(route).await;
-        let newest = history
-            .last()
-            .and_then(|record| record["transition"].as_str());
-        newest.unwrap_or_default().to_owned()
+        history.last().map(name).unwrap_or_default().to_owned()
     }
 }
 

@@ -5,12 +5,12 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
 use serde_json::Value;
+use serin_tests::ControlPlane;
 use serin_tests::client::Answer;
 use serin_tests::eventually;
+use serin_tests::rollouts::record::transitions;
 use tokio::time::Instant;
 
-use crate::history::transitions;
-use crate::plane::Plane;
 use crate::stage::Stage;
 
 const SIGKILL: i32 = 9;
@@ -23,9 +23,9 @@ pub(crate) const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(14);
 pub(crate) struct Succession<'a> {
     pub(crate) stage: &'a Stage,
     /// It leads.
-    pub(crate) front: Plane,
+    pub(crate) front: ControlPlane,
     /// It stands by.
-    pub(crate) next: Plane,
+    pub(crate) next: ControlPlane,
     points: VecDeque<String>,
     begun: usize,
     /// The route whose history is looked at when a leader dies.
@@ -78,7 +78,8 @@ impl<'a> Succession<'a> {
             log.contains("failpoint") && log.contains(part) && log.contains(point),
             "{log}"
         );
-        if part.starts_with('t') && part != "tick" {
+        let number = part.strip_prefix('t').unwrap_or_default();
+        if number.starts_with(|c: char| c.is_ascii_digit()) {
             let done = transitions(&self.stage.store.history(&self.route).await);
             let is_made = done.last().is_some_and(|newest| newest == part);
             assert_eq!(
@@ -129,7 +130,7 @@ impl<'a> Succession<'a> {
     }
 }
 
-async fn born(stage: &Stage, n: usize, point: Option<String>) -> Plane {
+async fn born(stage: &Stage, n: usize, point: Option<String>) -> ControlPlane {
     let launch = stage.launch();
     let launch = match point {
         Some(point) => launch.dies_at(&point),

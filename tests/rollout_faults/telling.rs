@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
+use serin_tests::rollouts::record::{counts, events, span, transitions, window};
+use serin_tests::rollouts::verifies;
 use serin_tests::scripted_http::Asked;
 
-use crate::history::{self, events, number_of, transitions, windows};
-use crate::stage::{Stage, verifies};
-use crate::store::number;
+use crate::stage::Stage;
 use crate::succession::Succession;
 
 /// From one place to the next.
@@ -57,34 +57,24 @@ impl Heard {
 /// What holds of every history, whoever died over it.
 pub(crate) async fn is_as_without_a_fault(line: &Succession<'_>, route: &str, expected: &[&str]) {
     let stage = line.stage;
-    let records = stage.store.history(route).await;
-    assert_eq!(
-        history::faults(&records),
-        Vec::<String>::new(),
-        "{:?}",
-        transitions(&records)
-    );
+    let records = stage.store.sound_history(route).await;
     assert_eq!(transitions(&records), expected, "{route}");
     counts_are_exact(stage, route, &records);
-    verifies(&line.front, route).await;
+    verifies(line.front.api, route).await;
 }
 
 /// Every scraped increment of a window was counted, once.
 fn counts_are_exact(stage: &Stage, route: &str, records: &[Value]) {
-    for event in events(records) {
-        let Some(window) = event.pointer("/event/tick/reading/window") else {
-            continue;
-        };
-        let span = (number(&window["from"]), number(&window["to"]));
+    let mut sum = 0;
+    for window in events(records).filter_map(window) {
         for (is_canary, arm) in [(true, "c"), (false, "s")] {
-            let counted = &window["counts"]["errors"][0][arm];
-            let counted = (number_of(counted, 0), number_of(counted, 1));
-            let truth = stage.prometheus.truth(route, is_canary, span).errors();
-            assert_eq!(counted, truth, "{route} {arm} {span:?}");
+            let truth = stage.prometheus.truth(route, is_canary, span(window));
+            let counted = counts(window, arm);
+            assert_eq!(counted, truth.errors(), "{route} {arm} {window}");
+            sum += counted.0;
         }
     }
-    let spans = windows(events(records));
-    assert!(!spans.is_empty(), "{route}: nothing was counted");
+    assert!(sum > 0, "{route}: nothing was counted");
 }
 
 /// Nobody led for no longer than a lease lives.

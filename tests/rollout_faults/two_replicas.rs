@@ -5,17 +5,21 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use serin_tests::Api;
+use serin_tests::rollouts::record::{count, events, span, transitions, window};
+use serin_tests::rollouts::{State, is_all_the_candidates, is_taken_back, number};
 use serin_tests::scripted_prometheus::Traffic;
+use serin_tests::{ControlPlane, Rollout};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::history::{self, count, events, transitions, windows};
-use crate::plane::Plane;
-use crate::stage::{PACE, SOON, STEP_MS, Stage, is_all_the_candidates, is_taken_back, plan, start};
-use crate::store::{State, Store, number};
+use crate::history;
+use crate::stage::{PACE, SOON, STEP_MS, Stage, plan, start};
+use crate::store::Store;
 
 /// Rollouts at once: the design's number.
 const AT_ONCE: usize = 20;
+/// An abort that waited for a leader would take as long as a lease lives, which is 10 s.
+const SOONER_THAN_A_LEASE: Duration = Duration::from_secs(5);
 /// A rollout of these takes less; many at once share two processors.
 const WITHIN: Duration = Duration::from_secs(150);
 
@@ -46,10 +50,7 @@ pub(crate) async fn a_second_replica_makes_no_step_shorter_and_no_tick_twice() {
             start(&planes[n % 2].admin(), name, &plan(&[5, 50], &json!({}))).await;
         }
         for name in &names {
-            stage
-                .store
-                .until((name, "it ends"), WITHIN, State::has_ended)
-                .await;
+            stage.store.until_ended(name, WITHIN).await;
             is_plain(stage.store, name, &mut times).await;
         }
     }
@@ -71,7 +72,7 @@ pub(crate) async fn a_second_replica_makes_no_step_shorter_and_no_tick_twice() {
         eprintln!("{}: {fenced} fenced, {conflicts} conflicts", plane.name);
         assert_eq!(fenced, 0.0);
     }
-    let ticks = async |plane: &Plane| {
+    let ticks = async |plane: &ControlPlane| {
         plane
             .metrics()
             .await
@@ -96,8 +97,7 @@ impl Times {
 
 /// The history of a rollout that met nothing.
 async fn is_plain(store: Store, route: &str, times: &mut Times) {
-    let records = store.history(route).await;
-    assert_eq!(history::faults(&records), Vec::<String>::new(), "{route}");
+    let records = store.sound_history(route).await;
     let whole = ["t1", "t2", "t5", "t6", "t7", "t6", "t17", "t6", "t18"];
     assert_eq!(transitions(&records), whole, "{route}");
     let traffic = store.traffic(route).await;
@@ -106,10 +106,9 @@ async fn is_plain(store: Store, route: &str, times: &mut Times) {
         let elapsed = number(&event["event"]["tick"]["elapsedMs"]);
         assert!(elapsed <= 2_000, "{route}: a tick of {elapsed} ms");
     }
-    let windows = windows(events(&records));
-    times
-        .windows
-        .extend(windows.iter().map(|(from, to)| to - from));
+    let windows = events(&records).filter_map(window).map(span);
+    let lasting = windows.map(|(from, to)| to - from);
+    times.windows.extend(lasting.filter(|ms| *ms > 0));
     times.steps.extend(history::judged_ms(&records));
 }
 
@@ -123,22 +122,22 @@ pub(crate) async fn an_abort_and_a_promotion_at_once_have_one_winner_and_no_half
         let names: Vec<String> = (first..all.min(first + AT_ONCE))
             .map(|n| format!("r{n}"))
             .collect();
-        let mut ids = Vec::new();
+        let mut rollouts = Vec::new();
         stage.routes(&planes[0].admin(), &names).await;
         for name in &names {
             let waits = json!({"promotion": {"gate": "go", "bake": "3600s"}});
-            ids.push(start(&planes[0].admin(), name, &plan(&[50], &waits)).await);
+            rollouts.push(start(&planes[0].admin(), name, &plan(&[50], &waits)).await);
         }
         for name in &names {
             let waits = |state: &State| state.phase() == "WaitingPromotion";
             stage.store.until((name, "it waits"), WITHIN, waits).await;
         }
         let mut races = JoinSet::new();
-        for (n, (name, id)) in names.iter().zip(&ids).enumerate() {
+        for (n, rollout) in rollouts.into_iter().enumerate() {
             let apis = [planes[n % 2].admin(), planes[(n + 1) % 2].admin()];
             // All of a tick's moments, and a bit more.
             let after = Duration::from_millis((first + n) as u64 * 97 % 1_300);
-            races.spawn(race(stage.store, (name.clone(), id.clone()), apis, after));
+            races.spawn(race(stage.store, rollout, apis, after));
         }
         promoted_first += races
             .join_all()
@@ -155,24 +154,15 @@ pub(crate) async fn an_abort_and_a_promotion_at_once_have_one_winner_and_no_half
 }
 
 /// Whether the promotion was first.
-async fn race(
-    store: Store,
-    (route, id): (String, String),
-    [opens, aborts]: [Api; 2],
-    after: Duration,
-) -> bool {
-    let gate = format!("/rollouts/{id}/gates/go");
-    let opened = opens.put(&gate, &json!({"open": true}), Some("*")).await;
+async fn race(store: Store, rollout: Rollout, [opens, aborts]: [Api; 2], after: Duration) -> bool {
+    let opened = rollout.at(opens).gate("go", true).await;
     assert_eq!(opened.status(), 200, "{}", opened.text());
     // The moment is what is tried here, nothing is waited for.
     let _ = timeout(after, pending::<()>()).await;
-    let aborted = aborts
-        .post(&format!("/rollouts/{id}/abort"), &json!({}))
-        .await;
-    assert_eq!(aborted.status(), 200, "{}", aborted.text());
+    rollout.at(aborts).does("abort", &json!({})).await;
 
-    let records = store.history(&route).await;
-    assert_eq!(history::faults(&records), Vec::<String>::new(), "{route}");
+    let route = rollout.route;
+    let records = store.sound_history(&route).await;
     let made = transitions(&records);
     let promoted = count(&records, "t17") == 1;
     let end: &[&str] = if promoted { &["t17", "t19"] } else { &["t10"] };
@@ -183,33 +173,10 @@ async fn race(
         .collect();
     tail.retain(|name| *name != "rebase");
     assert_eq!(tail, end, "{route}: {made:?}");
-    let state = store
-        .kept(&format!("rollouts/{route}/state"))
-        .await
-        .expect("a state");
-    let document = store
-        .kept(&format!("config/routes/{route}"))
-        .await
-        .expect("a route");
-    let last = store
-        .list(&format!("rollouts/{route}/history/"))
-        .await
-        .pop()
-        .expect("a record");
-    assert_eq!(
-        state.mod_revision, document.mod_revision,
-        "{route}: not one transaction"
-    );
-    assert_eq!(
-        state.mod_revision, last.mod_revision,
-        "{route}: not one transaction"
-    );
-    assert!(
-        is_taken_back(&document.json()["traffic"]),
-        "{route}: {}",
-        document.json()
-    );
-    assert_eq!(state.json()["phase"], "Aborted");
+    store.is_one_transaction(&route).await;
+    let traffic = store.traffic(&route).await;
+    assert!(is_taken_back(&traffic), "{route}: {traffic}");
+    assert_eq!(store.state(&route).await.phase(), "Aborted");
     promoted
 }
 
@@ -218,12 +185,8 @@ pub(crate) async fn an_abort_needs_no_leader_no_prometheus_and_no_router() {
     let stage = Stage::start().await;
     let [mut leader, other] = stage.two_planes().await;
     stage.route(&leader.admin(), "chat").await;
-    let id = start(&leader.admin(), "chat", &long_plan()).await;
-    let judged = |state: &State| state.sub() == "Analysing";
-    stage
-        .store
-        .until(("chat", "it is judged"), SOON * 2, judged)
-        .await;
+    let chat = start(&leader.admin(), "chat", &long_plan()).await;
+    stage.store.until_judged("chat", SOON * 2).await;
 
     leader.process.signal("STOP").await;
     stage.store.vacate().await;
@@ -241,18 +204,13 @@ pub(crate) async fn an_abort_needs_no_leader_no_prometheus_and_no_router() {
     assert_ne!(stage.store.leader().await, other.api.to_string());
 
     let began = Instant::now();
-    let aborted = other
-        .admin()
-        .post(&format!("/rollouts/{id}/abort"), &json!({}))
-        .await;
-    assert_eq!(aborted.status(), 200, "{}", aborted.text());
+    chat.at(other.admin()).does("abort", &json!({})).await;
     assert!(
-        began.elapsed() < Duration::from_secs(2),
+        began.elapsed() < SOONER_THAN_A_LEASE,
         "{:?}",
         began.elapsed()
     );
-    let records = stage.store.history("chat").await;
-    assert_eq!(history::faults(&records), Vec::<String>::new());
+    let records = stage.store.sound_history("chat").await;
     assert_eq!(
         transitions(&records).last().map(String::as_str),
         Some("t10")
@@ -268,7 +226,7 @@ fn long_plan() -> Value {
 }
 
 /// Rollouts that wait at the gate of their first step.
-async fn gated(stage: &Stage, planes: &[Plane; 2], routes: &[&str]) -> Vec<State> {
+async fn gated(stage: &Stage, planes: &[ControlPlane; 2], routes: &[&str]) -> Vec<State> {
     let names: Vec<String> = routes.iter().map(|route| (*route).to_owned()).collect();
     stage.routes(&planes[0].admin(), &names).await;
     for route in routes {
@@ -302,8 +260,7 @@ pub(crate) async fn of_two_promotes_with_one_expected_seq_one_is_done() {
         assert_eq!(statuses, [200, 409], "{}\n{}", one.text(), two.text());
         let refused = if one.status() == 409 { one } else { two };
         assert_eq!(refused.json()["code"], "stale_seq", "{}", refused.text());
-        let records = stage.store.history(route).await;
-        assert_eq!(history::faults(&records), Vec::<String>::new());
+        let records = stage.store.sound_history(route).await;
         assert_eq!(count(&records, "t7"), 1, "{:?}", transitions(&records));
         assert_eq!(stage.store.state(route).await.step(), Some(1));
     }

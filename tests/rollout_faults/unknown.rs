@@ -7,15 +7,16 @@
 use std::time::Duration;
 
 use serde_json::json;
+use serin_tests::ControlPlane;
 use serin_tests::client::Answer;
 use serin_tests::eventually;
+use serin_tests::rollouts::State;
+use serin_tests::rollouts::record::{count, transitions};
 use serin_tests::wire::Wire;
 
 use crate::fence::is_stopped;
-use crate::history::{self, count, transitions};
-use crate::plane::Plane;
 use crate::stage::{SOON, Stage, plan, start};
-use crate::store::{State, Store};
+use crate::store::Store;
 
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
 /// A step carries a state and a record, which are larger than anything else it sends.
@@ -50,12 +51,8 @@ async fn is_done_once(transition: &'static str, lost: Lost) {
         |log| log.contains("outcome of a rollout's step is unknown"),
     )
     .await;
-    stage
-        .store
-        .until(("chat", "it ends"), ENDS_WITHIN, State::has_ended)
-        .await;
-    let records = stage.store.history("chat").await;
-    assert_eq!(history::faults(&records), Vec::<String>::new());
+    stage.store.until_ended("chat", ENDS_WITHIN).await;
+    let records = stage.store.sound_history("chat").await;
     let whole = ["t1", "t2", "t5", "t6", "t7", "t6", "t17", "t6", "t18"];
     assert_eq!(transitions(&records), whole, "{lost:?}");
     assert_eq!(
@@ -66,7 +63,7 @@ async fn is_done_once(transition: &'static str, lost: Lost) {
 }
 
 /// Lets a stopped leader go on, and loses its next step or what is said to it.
-async fn loses(wire: &Wire, leader: &Plane, (store, transition): (Store, &str), lost: Lost) {
+async fn loses(wire: &Wire, leader: &ControlPlane, (store, transition): (Store, &str), lost: Lost) {
     let before = count(&store.history("chat").await, transition);
     let sent = wire.sent_bytes();
     wire.hold(lost == Lost::Step, true);
@@ -110,14 +107,14 @@ async fn is_answered(lost: Lost) -> Answer {
     let asked = stage.plane("asked", &asked).await;
     stage.route(&leader.admin(), "chat").await;
     let waits = json!({"promotion": {"gate": "go", "bake": "3600s"}});
-    let id = start(&leader.admin(), "chat", &plan(&[50], &waits)).await;
+    let chat = start(&leader.admin(), "chat", &plan(&[50], &waits)).await;
     let waits = |state: &State| state.phase() == "WaitingPromotion";
     stage
         .store
         .until(("chat", "it waits"), ENDS_WITHIN, waits)
         .await;
 
-    let path = format!("/rollouts/{id}/promote");
+    let path = chat.path("promote");
     let body = json!({});
     let promoting = asked.post(&path, &body, "promote-once");
     let losing = async {
@@ -128,8 +125,7 @@ async fn is_answered(lost: Lost) -> Answer {
     let answer = answer.expect("an answer");
     assert_eq!(answer.status(), 200, "{}", answer.text());
     assert_eq!(answer.json()["phase"], "Baking", "{}", answer.text());
-    let records = stage.store.history("chat").await;
-    assert_eq!(history::faults(&records), Vec::<String>::new());
+    let records = stage.store.sound_history("chat").await;
     assert_eq!(count(&records, "t17"), 1, "{:?}", transitions(&records));
     answer
 }

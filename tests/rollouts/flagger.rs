@@ -1,11 +1,13 @@
 //! Flagger's own minimal analysis, word for word, runs as its documentation says it does.
 
 use serde_json::json;
+use serin_tests::rollouts::State;
 use serin_tests::scripted_http::Reply;
 use serin_tests::scripted_prometheus::Traffic;
 
 use crate::stage::Stage;
-use crate::story::{Seen, Story};
+use crate::story::Story;
+use crate::verified::verified;
 use crate::webhooks::Receiver;
 
 const UNTOUCHED: &str = r#"rollouts:
@@ -80,13 +82,14 @@ pub(crate) async fn their_minimal_rollout_runs_as_they_say() {
     is_tried(&stage).await;
     story.id = is_started(&stage, &receiver).await;
 
-    let waits = |seen: &Seen| seen.is("WaitingRollout");
+    let waits = |seen: &State| seen.is("WaitingRollout");
     story.until("it waits for the gate", 30, waits).await;
     receiver.hears("/confirm", 2).await;
-    let still = |seen: &Seen| waits(seen) && seen.share() == 0.0;
+    let still = |seen: &State| waits(seen) && seen.share() == 0.0;
     story.stays("waiting", 3, still).await;
     receiver.reply("/confirm", Reply::Says(200, "{}".to_owned()));
     story.ends("Succeeded", 120).await;
+    verified(&story).await;
     let watched = [
         "rollout",
         "status",

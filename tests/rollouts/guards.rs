@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use serde_json::json;
+use serin_tests::rollouts::State;
+use serin_tests::rollouts::record::{counts, span};
 use serin_tests::scripted_prometheus::{Pace, Traffic};
 use tokio::time::Instant;
 
 use crate::plans::{endless, with};
 use crate::stage::{ROUTERS, Stage};
-use crate::story::{Story, number};
+use crate::story::Story;
 
 /// For a busy machine.
 const SLACK: Duration = Duration::from_secs(5);
@@ -48,7 +50,7 @@ pub(crate) async fn an_open_breaker_needs_no_traffic() {
         .prometheus
         .breaker("ro26-diverted", "claude", &ROUTERS, true);
     let seen = story.ends("Failed", 40).await;
-    let because = seen.0["endedBecause"].as_str().unwrap_or_default();
+    let because = seen.ended_because();
     assert!(
         because.contains("errors") || seen.0["guard"] == "fail_fast",
         "{seen:#?}"
@@ -77,13 +79,46 @@ pub(crate) async fn one_open_breaker_of_ten_is_counted_in_proportion() {
         .await;
     let (mut n, mut e) = (0, 0);
     for window in story.windows().await {
-        if number(window.get("from")) >= from {
-            n += number(window.pointer("/counts/errors/0/c/0"));
-            e += number(window.pointer("/counts/errors/0/c/1"));
+        if span(&window).0 >= from {
+            let (samples, errors) = counts(&window, "c");
+            n += samples;
+            e += errors;
         }
     }
     // A tenth of 20 a second, and the usual hundredth.
     let part = e as f64 / n as f64;
     assert!(n > 1_000 && (0.07..0.16).contains(&part), "{e} of {n}");
     story.counts_are_exact().await;
+}
+
+/// The breaker of a rollout that failed may still be open when the next one starts.
+pub(crate) async fn a_candidate_that_is_down_is_named_and_not_waited_for_without_end() {
+    let stage = Stage::shared().await;
+    let mut story = Story::begin(&stage, "down", Traffic::healthy(100.0)).await;
+    stage.prometheus.breaker("down", "claude", &ROUTERS, true);
+    let impatient = with(endless(&[5.0, 25.0]), "/progressDeadline", json!("30s"));
+    story.start(&impatient).await;
+    let named = |seen: &State| seen.is("Preflight") && seen.why().contains("claude is down");
+    let seen = story.until("it says why it waits", 60, named).await;
+    assert_eq!(seen.verdict(), "inconclusive", "{seen:#?}");
+    let shown = story.analysis().await;
+    let next = shown["next"]["text"].as_str().unwrap_or_default();
+    let expected = "5 % when it is ready: claude is down";
+    assert!(
+        next.starts_with(expected) && next.contains("it fails in"),
+        "{shown:#}"
+    );
+    let guards = shown["guards"]["text"].as_str().unwrap_or_default();
+    assert!(!guards.contains("0/0"), "{shown:#}");
+    let ended = story.ends("Failed", 60).await;
+    let because = ended.ended_because();
+    assert!(
+        because.starts_with("not ready in time: claude is down"),
+        "{ended:#?}"
+    );
+    stage.prometheus.breaker("down", "claude", &ROUTERS, false);
+    story.start(&impatient).await;
+    story
+        .until("it begins", 60, |seen| seen.share() == 5.0)
+        .await;
 }

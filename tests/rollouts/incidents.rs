@@ -1,6 +1,7 @@
 //! Long stretches, on a stage where a minute lasts two seconds.
 
 use serde_json::json;
+use serin_tests::rollouts::State;
 use serin_tests::scripted_prometheus::{Pace, Traffic};
 
 use crate::plans::{endless, plan, with};
@@ -28,7 +29,7 @@ pub(crate) async fn a_shared_incident_blames_nobody_and_an_absolute_limit_speaks
     blameless.start(&relative).await;
     limited.start(&absolute).await;
     for story in [&blameless, &limited] {
-        let passes = |seen: &crate::story::Seen| seen.analyses(0) && seen.verdict() == "pass";
+        let passes = |seen: &State| seen.analyses(0) && seen.verdict() == "pass";
         story.until("it passes", 60, passes).await;
     }
     let begun = stage.prometheus.now_ms();
@@ -37,10 +38,10 @@ pub(crate) async fn a_shared_incident_blames_nobody_and_an_absolute_limit_speaks
             (traffic.stable.errors, traffic.canary.errors) = (0.3, 0.3);
         });
     }
-    let cause = |seen: &crate::story::Seen| seen.why().contains("common cause");
+    let cause = |seen: &State| seen.why().contains("common cause");
     let seen = blameless.until("the cause is told", 20, cause).await;
     assert_eq!(seen.verdict(), "inconclusive", "{seen:#?}");
-    let passed = |seen: &crate::story::Seen| seen.number("/cursorMs") >= begun + 10 * MINUTE_MS;
+    let passed = |seen: &State| seen.number("/cursorMs") >= begun + 10 * MINUTE_MS;
     blameless
         .stays("blamed", 19, |seen| {
             seen.analyses(0) && seen.share() == 5.0 && seen.verdict() != "fail"
@@ -51,11 +52,11 @@ pub(crate) async fn a_shared_incident_blames_nobody_and_an_absolute_limit_speaks
     stage.prometheus.change("ro4", |traffic| {
         (traffic.stable.errors, traffic.canary.errors) = (0.01, 0.01);
     });
-    let over = |seen: &crate::story::Seen| seen.verdict() == "pass";
+    let over = |seen: &State| seen.verdict() == "pass";
     blameless.until("it is over", 30, over).await;
 
     let seen = limited.ends("Failed", 30).await;
-    let because = seen.0["endedBecause"].as_str().unwrap_or_default();
+    let because = seen.ended_because();
     assert!(because.contains("absolute"), "{seen:#?}");
     assert_eq!(seen.0["guard"], "absolute", "{seen:#?}");
     limited.is_taken_back().await;
@@ -70,9 +71,8 @@ pub(crate) async fn harm_after_twenty_good_minutes_is_taken_back_in_five() {
         long["steps"][step]["minDuration"] = json!(lasting);
     }
     story.start(&long).await;
-    let good = |seen: &crate::story::Seen| {
-        seen.analyses(2) && seen.number("/clocks/exposureMs") >= 8 * MINUTE_MS
-    };
+    let good =
+        |seen: &State| seen.analyses(2) && seen.number("/clocks/exposureMs") >= 8 * MINUTE_MS;
     story.until("twenty good minutes", 90, good).await;
     stage
         .prometheus

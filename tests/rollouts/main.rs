@@ -44,7 +44,8 @@ fn main() -> ExitCode {
             a_router_that_vanishes_holds_and_its_guard_still_works;
         guards:
             one_open_breaker_of_ten_is_counted_in_proportion,
-            an_open_breaker_needs_no_traffic;
+            an_open_breaker_needs_no_traffic,
+            a_candidate_that_is_down_is_named_and_not_waited_for_without_end;
         verdicts:
             an_equal_candidate_is_promoted_step_by_step,
             five_percent_of_errors_are_rolled_back,
@@ -76,7 +77,8 @@ fn main() -> ExitCode {
             every_fault_of_a_plan_is_told_at_once,
             a_verb_that_is_not_legal_now_is_told_those_that_are;
         verified:
-            a_history_that_was_touched_is_found_out;
+            a_history_that_was_touched_is_found_out,
+            means_queries_and_guards_are_recomputed_by_somebody_else;
     };
     run(&all, AT_ONCE)
 }

@@ -1,6 +1,7 @@
 //! Plans change while they run, and what they rest on does not.
 
 use serde_json::{Value, json};
+use serin_tests::rollouts::number;
 use serin_tests::scripted_prometheus::Traffic;
 
 use crate::stage::Stage;
@@ -155,7 +156,7 @@ pub(crate) async fn another_candidate_takes_its_place_in_one_transaction() {
     let ended = stage.api().get(&format!("/rollouts/{first}")).await.json();
     assert_eq!(ended["phase"], "Superseded", "{ended}");
     let records = story.history().await;
-    let seq = crate::story::number(records[0].get("seq"));
+    let seq = number(&records[0]["seq"]);
     let keys = [seq - 1, seq].map(|seq| format!("rollouts/ro24/history/{seq:020}"));
     let revisions = revisions(&stage, &keys).await;
     assert_eq!(revisions[0], revisions[1], "two transactions: {keys:?}");
@@ -173,7 +174,7 @@ pub(crate) async fn another_candidate_takes_its_place_in_one_transaction() {
     let since = seen.number("/exposureStartMs");
     assert!(since > old.number("/cursorMs"), "{seen:#?}");
     for window in story.windows().await {
-        let from = crate::story::number(window.get("from"));
+        let from = number(&window["from"]);
         assert!(from >= since, "counts from before: {window}");
     }
     let shares = stage.routers.shares("ro24");
@@ -222,7 +223,7 @@ pub(crate) async fn the_definition_of_a_candidate_stands_while_it_is_judged() {
         .await;
     written.expect("etcd takes it");
     let seen = story.ends("Failed", 20).await;
-    let because = seen.0["endedBecause"].as_str().unwrap_or_default();
+    let because = seen.ended_because();
     assert!(because.contains("definition"), "{seen:#?}");
     assert_eq!(seen.0["guard"], "definition_changed", "{seen:#?}");
     story.is_taken_back().await;

@@ -8,6 +8,7 @@ use serin_tests::scripted_prometheus::{Said, Traffic};
 use crate::plans::{plan, with};
 use crate::stage::Stage;
 use crate::story::Story;
+use crate::verified::verified;
 
 fn judged_by_query(mode: &str) -> serde_json::Value {
     let query = "avg(judge_score{route=\"{{ route }}\",target=\"{{ candidate }}\"})";
@@ -107,5 +108,6 @@ pub(crate) async fn a_value_out_of_range_is_counted_and_then_acts() {
             story.does("abort", &json!({})).await;
         }
         story.is_taken_back().await;
+        verified(&story).await;
     }
 }

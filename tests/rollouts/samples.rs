@@ -3,26 +3,13 @@
 use std::time::Duration;
 
 use serde_json::json;
-use serin_tests::eventually;
-use serin_tests::metrics::Scrape;
+use serin_tests::rollouts::State;
 use serin_tests::scripted_prometheus::{Fault, Pace, Traffic};
+use serin_tests::{control_plane, eventually};
 
 use crate::plans::{endless, plan, with};
 use crate::stage::{ROUTERS, Stage};
-use crate::story::{Seen, Story};
-
-/// Whether the leader says that its source is up.
-async fn source_up(stage: &Stage) -> Option<f64> {
-    for plane in &stage.planes {
-        let request = serin_tests::client::Request::get("/metrics");
-        let text = serin_tests::client::ask(plane.api, &request).await.text();
-        let scrape = Scrape::read(&text);
-        if scrape.sum("serin_cp_leader", &[]) == 1.0 {
-            return Some(scrape.sum("serin_cp_metrics_source_up", &[]));
-        }
-    }
-    None
-}
+use crate::story::Story;
 
 /// RO9: away for half of what is borne, in the middle of a step.
 pub(crate) async fn an_outage_of_prometheus_holds_and_loses_no_increment() {
@@ -39,11 +26,16 @@ pub(crate) async fn an_outage_of_prometheus_holds_and_loses_no_increment() {
         .await;
     stage.prometheus.fault(Some(Fault::Refuses));
     let seen = story
-        .until("it pauses", 12, |seen| !seen.is("Progressing"))
+        .until("it pauses", 30, |seen| !seen.is("Progressing"))
         .await;
     assert!(seen.is_paused_for("MetricsUnavailable"), "{seen:#?}");
     assert_eq!((seen.share(), seen.verdict()), (5.0, "error"), "{seen:#?}");
-    assert_eq!(source_up(&stage).await, Some(0.0), "it is visible");
+    let look = async || {
+        let leader = control_plane::leader(&stage.planes).await;
+        leader.map(|scrape| scrape.sum("serin_cp_metrics_source_up", &[]))
+    };
+    let within = Duration::from_secs(20);
+    eventually("it is visible", within, look, |up| *up == Some(0.0)).await;
     story
         .stays("held", 1, |seen| seen.is("Paused") && seen.share() == 5.0)
         .await;
@@ -51,6 +43,15 @@ pub(crate) async fn an_outage_of_prometheus_holds_and_loses_no_increment() {
     story
         .until("it resumes", 20, |seen| seen.is("Progressing"))
         .await;
+    // Said when it changes, not with every question.
+    let printed: String = stage.planes.iter().map(|p| p.process.printed()).collect();
+    let said = |words: &str| printed.matches(words).count();
+    let (away, back) = (
+        said("the metrics source went away"),
+        said("the metrics source is back"),
+    );
+    assert!((1..=3).contains(&away) && back == away, "{away} {back}");
+    assert!(seen.why().contains("Prometheus at http://"), "{seen:#?}");
     story
         .until("and goes on", 60, |seen| seen.0["step"] == 1)
         .await;
@@ -86,13 +87,13 @@ pub(crate) async fn a_router_that_begins_anew_is_counted_exactly() {
         stage.prometheus.up("r2", true);
         story.passes(25_000).await;
     }
-    let judged = |seen: &Seen| seen.verdict() == "pass";
+    let judged = |seen: &State| seen.verdict() == "pass";
     story.until("it is judged again", 20, judged).await;
     story.counts_are_exact().await;
 
     stage.prometheus.pair(true);
     let seen = story
-        .until("twice is not trusted", 10, |seen| seen.verdict() == "error")
+        .until("twice is not trusted", 30, |seen| seen.verdict() == "error")
         .await;
     assert!(seen.why().contains("ambiguous"), "{seen:#?}");
     stage.prometheus.pair(false);
@@ -132,7 +133,7 @@ pub(crate) async fn a_router_that_vanishes_holds_and_its_guard_still_works() {
         "the guard fires",
         Duration::from_secs(20),
         look,
-        Seen::has_ended,
+        State::has_ended,
     )
     .await;
     assert_eq!(failed.0["guard"], "breaker_open", "{failed:#?}");

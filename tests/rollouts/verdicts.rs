@@ -1,37 +1,15 @@
 //! What a candidate does decides what becomes of it.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use serin_proto::metric::Ending;
+use serin_tests::rollouts::record::{decisions, exposures, is_gapless, span};
+use serin_tests::rollouts::{is_all_the_candidates, number};
 use serin_tests::scripted_prometheus::Traffic;
 
 use crate::plans::{endless, plan, with};
 use crate::stage::Stage;
-use crate::story::{Story, number};
+use crate::story::Story;
 use crate::verified::verified;
-
-/// Exposures of a history: share, canary samples, time from first to last window.
-fn exposures(history: &[Value]) -> Vec<(f64, u64, u64)> {
-    let mut found = Vec::new();
-    let (mut share, mut samples, mut first, mut last) = (0.0, 0, 0, 0);
-    for record in history {
-        for kept in record["events"].as_array().into_iter().flatten() {
-            let Some(window) = kept.pointer("/event/tick/reading/window") else {
-                continue;
-            };
-            samples += number(window.pointer("/counts/errors/0/c/0"));
-            if first == 0 {
-                first = number(window.get("from"));
-            }
-            last = number(window.get("to"));
-        }
-        let after = record["after"]["share"].as_f64().unwrap_or(0.0);
-        if after != share {
-            found.push((share, samples, last - first));
-            (share, samples, first, last) = (after, 0, 0, 0);
-        }
-    }
-    found
-}
 
 /// RO1: through every step, each for its time and its samples, once promoted, to the end.
 pub(crate) async fn an_equal_candidate_is_promoted_step_by_step() {
@@ -52,40 +30,22 @@ pub(crate) async fn an_equal_candidate_is_promoted_step_by_step() {
     assert_eq!(seen.share(), 100.0, "{seen:#?}");
 
     let history = story.history().await;
-    let seqs: Vec<u64> = history
-        .iter()
-        .map(|record| number(record.get("seq")))
-        .collect();
-    assert!(
-        seqs.windows(2).all(|pair| pair[1] == pair[0] + 1),
-        "{seqs:?}"
-    );
+    assert!(is_gapless(&history), "{history:#?}");
+    assert_eq!(decisions(&history, "promote"), 1, "{history:#?}");
     let transitions = story.transitions().await;
     let expected = "t1 t2 t5 t6 t7 t6 t7 t6 t7 t6 t17 t6 t18";
     assert_eq!(transitions.join(" "), expected);
     let exposures = exposures(&history);
-    let shares: Vec<f64> = exposures.iter().map(|(share, ..)| *share).collect();
+    let shares: Vec<f64> = exposures.iter().map(|left| left.share).collect();
     assert_eq!(shares, [0.0, 1.0, 5.0, 25.0, 50.0, 99.0], "{exposures:?}");
-    for (share, samples, lasting_ms) in &exposures[1..5] {
-        assert!(
-            *samples >= 20 && *lasting_ms >= 60_000,
-            "{share} %: {exposures:?}"
-        );
+    for left in &exposures[1..5] {
+        let is_enough = left.samples >= 20 && left.lasting_ms >= 60_000;
+        assert!(is_enough, "{} %: {exposures:?}", left.share);
     }
-    assert!(exposures[5].2 >= 60_000, "the bake: {exposures:?}");
-    let promoted = history
-        .iter()
-        .filter(|record| record["decision"] == "promote")
-        .count();
-    assert_eq!(promoted, 1);
+    assert!(exposures[5].lasting_ms >= 60_000, "the bake: {exposures:?}");
 
     let live = story.traffic().await;
-    assert_eq!(live["weights"]["claude"], 100.0, "{live}");
-    assert!(
-        live["canary"].as_str().unwrap_or_default().is_empty(),
-        "{live}"
-    );
-    assert!(live.get("rollout").is_none_or(Value::is_null), "{live}");
+    assert!(is_all_the_candidates(&live), "{live}");
     assert_eq!(
         stage.routers.shares("ro1"),
         [0.0, 1.0, 5.0, 25.0, 50.0, 99.0, 0.0]
@@ -111,7 +71,7 @@ pub(crate) async fn five_percent_of_errors_are_rolled_back() {
         .prometheus
         .change("ro2", |traffic| traffic.canary.errors = 0.05);
     let seen = story.ends("Failed", 120).await;
-    let because = seen.0["endedBecause"].as_str().unwrap_or_default();
+    let because = seen.ended_because();
     assert!(because.contains("errors"), "{seen:#?}");
     story.is_taken_back().await;
     let transitions = story.transitions().await;
@@ -138,7 +98,6 @@ async fn fails_wholly(stage: &Stage, route: &str, ending: Ending) {
 
     // Of the windows, at most two reach to where 12 requests had been scraped, or were due.
     let windows = story.windows().await;
-    let span = |window: &Value| (number(window.get("from")), number(window.get("to")));
     let begun = span(&windows[0]).0;
     let is_enough = |until: u64| {
         let canary = stage
@@ -196,7 +155,7 @@ pub(crate) async fn hung_answers_are_failures() {
     let sum = |metric: &str, at: usize| -> u64 {
         let counts = windows
             .iter()
-            .map(|w| number(w.pointer(&format!("/counts/{metric}/0/c/{at}"))));
+            .map(|w| number(&w["counts"][metric][0]["c"][at]));
         counts.sum()
     };
     assert!(sum("errors", 1) > 0, "time-outs are errors");
@@ -220,7 +179,7 @@ pub(crate) async fn callers_who_leave_are_a_failure_not_silence() {
         .prometheus
         .change("ro38-left", |traffic| traffic.canary.leaves = 1.0);
     let seen = story.ends("Failed", 60).await;
-    let because = seen.0["endedBecause"].as_str().unwrap_or_default();
+    let because = seen.ended_because();
     assert!(because.contains("abandoned"), "{seen:#?}");
     story.is_taken_back().await;
 }
@@ -241,7 +200,7 @@ pub(crate) async fn one_key_is_no_harm_and_fifty_are() {
         .await;
     stage.prometheus.burst("ro39", 50, 30_000);
     let seen = story.ends("Failed", 30).await;
-    let because = seen.0["endedBecause"].as_str().unwrap_or_default();
+    let because = seen.ended_because();
     assert!(because.contains("errors"), "{seen:#?}");
     story.is_taken_back().await;
 }

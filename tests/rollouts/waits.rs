@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use serin_tests::eventually;
+use serin_tests::rollouts::State;
 use serin_tests::scripted_prometheus::{Fault, Traffic};
 
 use crate::plans::{endless, plan, with};
@@ -41,7 +42,7 @@ pub(crate) async fn silence_pauses_and_traffic_resumes() {
             body.to_string().contains("Inconclusive") || body.to_string().contains("canary")
         })
     };
-    eventually("the pause is told", Duration::from_secs(10), look, told).await;
+    eventually("the pause is told", Duration::from_secs(20), look, told).await;
     story
         .stays("paused with its share", 5, |seen| {
             seen.is_paused_for("Inconclusive") && seen.share() == 5.0
@@ -64,9 +65,7 @@ pub(crate) async fn few_samples_are_waited_for_and_the_wait_is_told() {
     let mut story = Story::begin(&stage, "ro8", Traffic::healthy(5.0)).await;
     let few = with(plan(&[5.0, 25.0]), "/steps/0/minSamples", json!(300));
     story.start(&few).await;
-    let counted = |seen: &crate::story::Seen| {
-        seen.analyses(0) && seen.number("/clocks/exposureMs") >= 120_000
-    };
+    let counted = |seen: &State| seen.analyses(0) && seen.number("/clocks/exposureMs") >= 120_000;
     let seen = story.until("two minutes", 60, counted).await;
     assert_eq!(seen.verdict(), "inconclusive", "{seen:#?}");
     assert!(seen.why().contains("of 300"), "{seen:#?}");
@@ -116,7 +115,7 @@ pub(crate) async fn blindness_steps_back_to_what_was_passed() {
     story.until("and on", 90, |seen| seen.0["step"] == 2).await;
     let served = [0.0, 5.0, 25.0, 5.0, 25.0, 50.0];
     let look = async || stage.routers.shares("ro10");
-    let within = Duration::from_secs(5);
+    let within = Duration::from_secs(20);
     eventually("routers serve each share", within, look, |seen| {
         *seen == served
     })

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use serin_tests::eventually;
+use serin_tests::rollouts::State;
 use serin_tests::scripted_http::{Reply, ScriptedHttp};
 use serin_tests::scripted_prometheus::{Pace, Traffic};
 
 use crate::plans::{endless, plan, with};
 use crate::stage::{ROUTERS, Stage};
-use crate::story::{Seen, Story};
+use crate::story::Story;
 
 /// Somebody who is asked and told: answers by path, and remembers.
 pub(crate) struct Receiver {
@@ -127,10 +128,10 @@ pub(crate) async fn a_webhook_delays_nobody_and_each_answer_means_what_it_says()
         receiver.reply(&format!("/{route}"), reply.clone());
     }
     let of = |route: &str| &stories[route].0;
-    let failed = |seen: &Seen| seen.number("/counters/failedChecks/webhook:check");
+    let failed = |seen: &State| seen.number("/counters/failedChecks/webhook:check");
     let seen = of("ro34-back").ends("Failed", 20).await;
     assert_eq!(seen.0["guard"], "webhook", "{seen:#?}");
-    let counted = |seen: &Seen| failed(seen) >= 2;
+    let counted = |seen: &State| failed(seen) >= 2;
     of("ro34-fails")
         .until("failed checks count", 30, counted)
         .await;
@@ -147,7 +148,7 @@ pub(crate) async fn a_webhook_delays_nobody_and_each_answer_means_what_it_says()
     names_itself(&receiver, "ro34-fails", &of("ro34-fails").id);
     // None of them is late, the one that hangs included.
     for route in ["ro34-hangs", "ro34-fails", "ro34-empty", "ro34-waits"] {
-        let on_time = |seen: &Seen| {
+        let on_time = |seen: &State| {
             let now = stage.prometheus.now_ms();
             now.saturating_sub(seen.number("/cursorMs")) <= 4 * of(route).tick_ms()
         };

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use serin_tests::eventually;
+use serin_tests::rollouts::State;
+use serin_tests::rollouts::record::{counts, span};
 
 use crate::callers::Callers;
 use crate::stage::Stage;
-use crate::story::{Seen, Story, counts, endless, number, plan, step};
+use crate::story::{Story, endless, plan, step};
 
 /// Callers have their answers; the last of them are read soon after.
 const READ_WITHIN: Duration = Duration::from_secs(30);
@@ -32,7 +34,7 @@ async fn by_the_windows(story: &Story<'_>) -> [[u64; 2]; 2] {
     let mut counted = [[0; 2]; 2];
     for window in story.windows().await {
         for (at, arm) in ["c", "s"].into_iter().enumerate() {
-            let [samples, errors] = counts(&window, arm);
+            let (samples, errors) = counts(&window, arm);
             counted[at][0] += samples;
             counted[at][1] += errors;
         }
@@ -50,10 +52,10 @@ pub(crate) async fn an_outage_of_prometheus_holds_and_loses_no_increment() {
     held["analysis"]["consecutiveErrorLimit"] = json!(2);
     story.start(&held).await;
     // Nobody comes before counting begins: so all that routers count is to be found in windows.
-    let begun = |seen: &Seen| seen.0["sub"] == "Warming" || seen.0["sub"] == "Analysing";
+    let begun = |seen: &State| seen.0["sub"] == "Warming" || seen.0["sub"] == "Analysing";
     story.until("it counts", 60, begun).await;
     let callers = Callers::start(&stage.doors(), "ro9", 10);
-    let is_well = |seen: &Seen| seen.analyses(0) && seen.verdict() == "pass";
+    let is_well = |seen: &State| seen.analyses(0) && seen.verdict() == "pass";
     story.until("it passes", 60, is_well).await;
 
     let mut prometheus = stage.prometheus.write().await;
@@ -64,15 +66,8 @@ pub(crate) async fn an_outage_of_prometheus_holds_and_loses_no_increment() {
         .await;
     assert!(seen.is_paused_for("MetricsUnavailable"), "{seen:#?}");
     assert_eq!((seen.share(), seen.verdict()), (20.0, "error"), "{seen:#?}");
-    let look = async || {
-        stage
-            .leader()
-            .await
-            .map(|scrape| scrape.sum("serin_cp_metrics_source_up", &[]))
-    };
-    let within = Duration::from_secs(10);
-    eventually("it is visible", within, look, |up| *up == Some(0.0)).await;
-    let half = |seen: &Seen| {
+    stage.measures("serin_cp_metrics_source_up", &[], 0.0).await;
+    let half = |seen: &State| {
         !seen.is_paused_for("MetricsUnavailable") || seen.number("/clocks/blindMs") >= 20_000
     };
     let seen = story.until("half of what is borne", 40, half).await;
@@ -86,7 +81,7 @@ pub(crate) async fn an_outage_of_prometheus_holds_and_loses_no_increment() {
         .await;
     assert!(seen.is("Progressing") && seen.share() == 20.0, "{seen:#?}");
     let goes_on =
-        |seen: &Seen| is_well(seen) && seen.number("/cursorMs") > before.number("/cursorMs");
+        |seen: &State| is_well(seen) && seen.number("/cursorMs") > before.number("/cursorMs");
     story.until("it goes on", 30, goes_on).await;
 
     let outcome = callers.end().await;
@@ -100,16 +95,19 @@ pub(crate) async fn an_outage_of_prometheus_holds_and_loses_no_increment() {
     );
     // And it stays so: nothing is counted once more.
     let cursor = story.state().await.number("/cursorMs");
-    let later = |seen: &Seen| seen.number("/cursorMs") >= cursor + 3_000;
+    let later = |seen: &State| seen.number("/cursorMs") >= cursor + 3_000;
     story.until("some more windows", 30, later).await;
     assert_eq!(by_the_windows(&story).await, truth);
     let windows = story.windows().await;
-    let follow = |pair: &[Value]| number(pair[0].get("to")) == number(pair[1].get("from"));
+    let follow = |pair: &[Value]| span(&pair[0]).1 == span(&pair[1]).0;
     assert!(windows.windows(2).all(follow), "a gap: {windows:#?}");
 
-    story.abort().await;
+    story.does("abort", &json!({})).await;
     story.routers_name_no_canary().await;
-    assert_eq!(story.transitions().await, "t1 t2 t5 t6 t8 t15 t10");
+    assert_eq!(
+        story.transitions().await.join(" "),
+        "t1 t2 t5 t6 t8 t15 t10"
+    );
     outcome.nobody_noticed(100);
     story.verifies().await;
 }

@@ -3,37 +3,19 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use serin_tests::client::Request;
 use serin_tests::eventually;
+use serin_tests::rollouts::State;
+use serin_tests::rollouts::record::{counts, decisions, exposures, is_gapless};
 use serin_tests::scripted_http::{Reply, ScriptedHttp};
 
 use crate::callers::Callers;
 use crate::stage::Stage;
-use crate::story::{Seen, Story, counts, endless, number, plan, step};
+use crate::story::{Story, endless, plan, step};
 
 /// The guard against a candidate that fails wholly needs so many requests.
 const FAIL_FAST_SAMPLES: u64 = 12;
-
-/// Share, canary samples and milliseconds of each exposure, by its windows.
-fn exposures(history: &[Value]) -> Vec<(f64, u64, u64)> {
-    let mut found = Vec::new();
-    let (mut share, mut samples, mut lasting_ms) = (0.0, 0, 0);
-    for record in history {
-        for event in record["events"].as_array().into_iter().flatten() {
-            if let Some(window) = event.pointer("/event/tick/reading/window") {
-                samples += counts(window, "c")[0];
-                lasting_ms += number(window.get("to")) - number(window.get("from"));
-            }
-        }
-        let after = record["after"]["share"].as_f64().unwrap_or(0.0);
-        if after != share {
-            found.push((share, samples, lasting_ms));
-            (share, samples, lasting_ms) = (after, 0, 0);
-        }
-    }
-    found
-}
 
 /// RO1: through every step, each for its time and its samples, once promoted, to the end.
 pub(crate) async fn an_equal_candidate_is_promoted_step_by_step() {
@@ -51,23 +33,13 @@ pub(crate) async fn an_equal_candidate_is_promoted_step_by_step() {
     story.all_is("claude").await;
 
     let history = story.history().await;
-    let seqs: Vec<u64> = history
-        .iter()
-        .map(|record| number(record.get("seq")))
-        .collect();
-    assert!(
-        seqs.windows(2).all(|pair| pair[1] == pair[0] + 1),
-        "{seqs:?}"
-    );
-    let promoted = history
-        .iter()
-        .filter(|record| record["decision"] == "promote");
-    assert_eq!(promoted.count(), 1, "{history:#?}");
+    assert!(is_gapless(&history), "{history:#?}");
+    assert_eq!(decisions(&history, "promote"), 1, "{history:#?}");
     let exposures = exposures(&history);
-    let shares: Vec<f64> = exposures.iter().map(|(share, ..)| *share).collect();
+    let shares: Vec<f64> = exposures.iter().map(|left| left.share).collect();
     assert_eq!(shares, [0.0, 1.0, 5.0, 25.0, 50.0, 99.0], "{exposures:?}");
-    for ((_, samples, lasting_ms), (_, least)) in exposures[1..5].iter().zip(steps) {
-        let is_enough = *samples >= u64::from(least) && *lasting_ms >= 2_000;
+    for (left, (_, least)) in exposures[1..5].iter().zip(steps) {
+        let is_enough = left.samples >= u64::from(least) && left.lasting_ms >= 2_000;
         assert!(is_enough, "{exposures:?}");
     }
 
@@ -98,9 +70,9 @@ pub(crate) async fn a_worse_candidate_is_rolled_back_and_no_caller_sees_it() {
     let seen = story.ends("Failed", 130).await;
     story.routers_name_no_canary().await;
     story.all_is("gpt").await;
-    let because = seen.0["endedBecause"].as_str().unwrap_or_default();
+    let because = seen.ended_because();
     assert!(because.contains("errors"), "{seen:#?}");
-    assert_eq!(story.transitions().await, "t1 t2 t5 t6 t9");
+    assert_eq!(story.transitions().await.join(" "), "t1 t2 t5 t6 t9");
     let outcome = callers.end().await;
     outcome.nobody_noticed(200);
     assert!(outcome.canary > 0, "{outcome:#?}");
@@ -123,8 +95,8 @@ pub(crate) async fn a_candidate_that_fails_wholly_is_gone_within_two_ticks() {
     let (mut came, mut others, mut late) = (0, 0, 0);
     let windows = story.windows().await;
     for window in &windows {
-        came += counts(window, "c")[0];
-        others += counts(window, "s")[0];
+        came += counts(window, "c").0;
+        others += counts(window, "s").0;
         let due = others * 20 / 80;
         late += usize::from(came.max(due) >= FAIL_FAST_SAMPLES);
     }
@@ -170,7 +142,7 @@ pub(crate) async fn silence_pauses_with_its_share_and_traffic_resumes() {
     }]);
     // Enough samples soon, never enough time: a pass resets the deadline.
     story.start(&silent).await;
-    let is_well = |seen: &Seen| seen.analyses(0) && seen.verdict() == "pass";
+    let is_well = |seen: &State| seen.analyses(0) && seen.verdict() == "pass";
     story.until("it passes", 60, is_well).await;
     callers.learn();
     let known = async || callers.known_stable();
@@ -192,23 +164,16 @@ pub(crate) async fn silence_pauses_with_its_share_and_traffic_resumes() {
         "{seen:#?}"
     );
     let paused = [("route", "ro7"), ("reason", "inconclusive")];
-    let look = async || {
-        stage
-            .leader()
-            .await
-            .map(|scrape| scrape.sum("serin_cp_rollout_paused", &paused))
-    };
-    let within = Duration::from_secs(10);
-    eventually("the pause is measured", within, look, |paused| {
-        *paused == Some(1.0)
-    })
-    .await;
+    stage
+        .measures("serin_cp_rollout_paused", &paused, 1.0)
+        .await;
     let look = async || told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let within = Duration::from_secs(20);
     let says = |told: &String| told.contains("Inconclusive") || told.contains("canary traffic");
     eventually("the pause is told", within, look, says).await;
     // It neither fails nor goes on, for some more windows.
     let cursor = seen.number("/cursorMs");
-    let later = |seen: &Seen| !seen.is("Paused") || seen.number("/cursorMs") >= cursor + 5_000;
+    let later = |seen: &State| !seen.is("Paused") || seen.number("/cursorMs") >= cursor + 5_000;
     let seen = story.until("some more windows", 30, later).await;
     assert!(
         seen.is_paused_for("Inconclusive") && seen.share() == 50.0,
@@ -225,9 +190,12 @@ pub(crate) async fn silence_pauses_with_its_share_and_traffic_resumes() {
     story
         .until("it resumes by itself", 40, |seen| seen.is("Progressing"))
         .await;
-    story.abort().await;
+    story.does("abort", &json!({})).await;
     story.routers_name_no_canary().await;
-    assert_eq!(story.transitions().await, "t1 t2 t5 t6 t8 t15 t10");
+    assert_eq!(
+        story.transitions().await.join(" "),
+        "t1 t2 t5 t6 t8 t15 t10"
+    );
     callers.end().await.nobody_noticed(200);
     story.verifies().await;
 }

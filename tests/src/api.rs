@@ -1,6 +1,8 @@
 //! Asking a control plane over REST, as a person with a token would with curl.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
@@ -73,6 +75,33 @@ impl Api {
             answer.text()
         );
         answer
+    }
+}
+
+/// Several of them, asked one after the other.
+#[derive(Clone, Debug)]
+pub struct Apis {
+    all: Vec<Api>,
+    turn: Arc<AtomicUsize>,
+}
+
+impl Apis {
+    /// At least one.
+    pub fn new(all: Vec<Api>) -> Self {
+        let turn = Arc::default();
+        Self { all, turn }
+    }
+
+    /// The one whose turn it is.
+    pub fn next(&self) -> &Api {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        &self.all[turn % self.all.len()]
+    }
+}
+
+impl From<Api> for Apis {
+    fn from(api: Api) -> Self {
+        Self::new(vec![api])
     }
 }
 

@@ -114,9 +114,10 @@ impl Process {
             .expect("a child of ours can be killed");
     }
 
-    /// Whether it has ended, without waiting.
+    /// Whether it has ended, without waiting; all it printed can be read by then.
     pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("a child of ours can be asked")
+        let status = self.child.try_wait().expect("a child of ours can be asked");
+        status.filter(|_| self.out.closed() && self.err.closed())
     }
 
     /// Waits for its end; all it printed can be read afterwards.
@@ -204,4 +205,21 @@ pub fn failpoints_binary() -> PathBuf {
 pub fn repository() -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     here.parent().map_or(here.clone(), PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_has_ended_has_printed_all() {
+        // Its child goes on printing for a while after it.
+        let words = ["-c", "(sleep 1; echo late) & exit 3"];
+        let mut process = Process::start("sh".as_ref(), &words, &[]);
+        let look = async || (process.ended(), process.stdout());
+        let within = Duration::from_secs(20);
+        let (status, printed) = eventually("it ends", within, look, |seen| seen.0.is_some()).await;
+        assert_eq!(status.and_then(|status| status.code()), Some(3));
+        assert_eq!(printed, "late\n");
+    }
 }

@@ -231,7 +231,7 @@ mod tests {
         });
         let at = server.address;
         let open = async || Connection::open(at).await.is_ok();
-        eventually("it listens", Duration::from_secs(5), open, |ok| *ok).await;
+        eventually("it listens", Duration::from_secs(20), open, |ok| *ok).await;
         let request = Request::post("/a?x=1%202&y=%7B", "z=a+b%3D");
         let answer = ask(at, &request).await;
         assert_eq!(answer.status(), 201);
@@ -241,9 +241,9 @@ mod tests {
         let mut kept = Connection::open(at).await.expect("it listens");
         kept.exchange(&request).await.expect("an answer");
         server.listen(false);
-        eventually("it refuses", Duration::from_secs(5), open, |ok| !*ok).await;
+        eventually("it refuses", Duration::from_secs(20), open, |ok| !*ok).await;
         assert!(kept.exchange(&request).await.is_err(), "it was not cut");
         server.listen(true);
-        eventually("it listens again", Duration::from_secs(5), open, |ok| *ok).await;
+        eventually("it listens again", Duration::from_secs(20), open, |ok| *ok).await;
     }
 }

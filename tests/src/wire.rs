@@ -206,7 +206,7 @@ mod tests {
     async fn what_is_held_waits_what_is_cut_is_lost_and_an_answer_may_wait_alone() {
         let server = ScriptedHttp::start(|_| Reply::Says(200, "yes".to_owned()));
         let listens = async || TcpStream::connect(server.address).await.is_ok();
-        let within = Duration::from_secs(5);
+        let within = Duration::from_secs(20);
         eventually("it listens", within, listens, |ok| *ok).await;
         let wire = Wire::to(server.address).await;
         let mut asked = Connection::open(wire.address).await.expect("it listens");

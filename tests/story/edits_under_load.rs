@@ -113,7 +113,7 @@ async fn no_request_fails_and_each_mistake_is_told_with_its_place() {
             .await
             .status()
     };
-    let soon = Duration::from_secs(5);
+    let soon = Duration::from_secs(20);
     eventually("the last good version is in force", soon, look, |status| {
         *status == 200
     })
@@ -124,7 +124,7 @@ async fn no_request_fails_and_each_mistake_is_told_with_its_place() {
 }
 
 async fn is_told_soon(serin: &Serin, (place, word): &(String, String)) {
-    let soon = Duration::from_secs(5);
+    let soon = Duration::from_secs(20);
     let log = async || serin.process.printed();
     eventually("the mistake is in the log", soon, log, |log| {
         is_told(log, place, word)

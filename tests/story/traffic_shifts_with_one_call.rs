@@ -15,7 +15,7 @@ use crate::documents::{chat, documents};
 /// Requests that are looked at after a change; with 90 to 10 both targets are among them but for a
 /// chance of 10^-7.
 const REQUESTS: usize = 150;
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(20);
 
 async fn stage(world: &World) -> (Simulator, Serin) {
     let simulator = Simulator::start(world).await;

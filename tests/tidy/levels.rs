@@ -61,7 +61,7 @@ const LEVELS: [(&str, u8); 44] = [
 ];
 
 /// The same inside the control plane.
-const CONTROL_PLANE: [(&str, u8); 43] = [
+const CONTROL_PLANE: [(&str, u8); 44] = [
     ("lib", 4),
     // A stage for tests inside the crate.
     ("stage/", 4),
@@ -106,6 +106,7 @@ const CONTROL_PLANE: [(&str, u8); 43] = [
     ("rollout/definition", 1),
     ("rollout/record", 1),
     ("rollout/verify", 1),
+    ("rollout/verify/", 1),
 ];
 
 /// A crate whose files have levels.

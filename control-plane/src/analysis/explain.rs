@@ -143,6 +143,8 @@ pub struct BreakerOpen {
 pub struct FailFast {
     pub ratio: f64,
     pub limit: f64,
+    /// Requests of the canary that failed since the exposure began, and all; warm-up included.
+    pub failed: u64,
     pub samples: u64,
     pub min_samples: u64,
 }
@@ -246,7 +248,7 @@ fn row(plan: &AnalysisPlan, analysis: &Analysis, metric: &MetricPlan, i: usize) 
     let certified = certificate.map(|(log, reached)| (log / reached).clamp(0.0, 1.0));
     Row {
         name: metric.name.clone(),
-        title: title(metric, at),
+        title: title(metric, at, i),
         kind: kind(&metric.test),
         mode: mode(metric.mode),
         bound: at,
@@ -334,6 +336,7 @@ fn guards(plan: &AnalysisPlan, share: Share, analysis: &Analysis) -> Guards {
         fail_fast: FailFast {
             ratio: watched.failing(limits, share).unwrap_or_default(),
             limit: limits.fail_fast_ratio,
+            failed: watched.since.canary.e,
             samples: watched.since.canary.n,
             min_samples: limits.fail_fast_samples,
         },

@@ -8,6 +8,7 @@ use super::{
     query::metric,
     raw::{Ended, Histogram, Raw},
     sample::{Arms, Counts, ERRORS, Measured, Millis, Moments, Opening, REJECTIONS, Window},
+    tempering::ROUTERS_MAX,
     want::Family,
 };
 use crate::rollout::plan::{AnalysisPlan, Bounds, Distribution, Events, Literal, Test};
@@ -168,13 +169,18 @@ fn quantile(histogram: &Histogram, q: f64) -> Option<f64> {
     found.map(|(bound, _)| *bound)
 }
 
+/// Whether the events of the bound number `i` are those at or under it, not those above.
+#[must_use]
+pub fn is_below(by: &Bounds, i: usize) -> bool {
+    match by {
+        Bounds::Quantiles(quantiles) => quantiles.get(i).is_some_and(|q| *q < LOWER_HALF),
+        Bounds::Fixed(_) => false,
+    }
+}
+
 fn beyond(raw: &Raw, family: Family, by: &Bounds, bounds: &[f64]) -> Vec<Window> {
     let none = Arms::default();
     let arms = raw.histograms.get(&family).unwrap_or(&none);
-    let is_below = |i: usize| match by {
-        Bounds::Quantiles(quantiles) => quantiles.get(i).is_some_and(|q| *q < LOWER_HALF),
-        Bounds::Fixed(_) => false,
-    };
     let count = |histogram: &Histogram, bound: f64, below: bool| {
         let Some(at_most) = histogram.at_most(bound) else {
             // A router whose histogram has other bounds: nothing is known about this one.
@@ -187,8 +193,8 @@ fn beyond(raw: &Raw, family: Family, by: &Bounds, bounds: &[f64]) -> Vec<Window>
         }
     };
     let windows = bounds.iter().enumerate().map(|(i, bound)| Arms {
-        canary: count(&arms.canary, *bound, is_below(i)),
-        stable: count(&arms.stable, *bound, is_below(i)),
+        canary: count(&arms.canary, *bound, is_below(by, i)),
+        stable: count(&arms.stable, *bound, is_below(by, i)),
     });
     windows.collect()
 }
@@ -246,7 +252,9 @@ fn stable_by_router(raw: &Raw) -> Vec<(String, Counts)> {
         );
     }
     let counted = by_router.into_iter().filter(|(_, counts)| counts.n > 0);
+    // More than are looked at would only fill the state.
     counted
+        .take(ROUTERS_MAX)
         .map(|(router, counts)| (router.to_owned(), counts))
         .collect()
 }

@@ -18,7 +18,7 @@ pub const PHI_MAX: f64 = 20.0;
 /// No pair of windows counts for more, for the same reason.
 const PAIR_MAX: f64 = 2.0 * PHI_MAX;
 /// Routers that are looked at.
-const ROUTERS_MAX: usize = 32;
+pub(super) const ROUTERS_MAX: usize = 32;
 
 /// How much counts vary, as a multiple of what independent requests would.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

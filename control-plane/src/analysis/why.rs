@@ -91,7 +91,7 @@ pub(super) fn worse(plan: &AnalysisPlan, analysis: &Analysis) -> String {
     let enforced = plan.metrics.iter().filter(|m| m.mode == Mode::Enforce);
     let worst = enforced.max_by(|a, b| part(a).total_cmp(&part(b)));
     let worst = worst.map_or_else(String::new, |m| named(m, analysis));
-    format!("{worst}: evidence of harm {e} of {limit}")
+    format!("{worst}; evidence of harm, all metrics together: {e} of {limit}")
 }
 
 /// What a pass rests on.
@@ -100,7 +100,7 @@ pub(super) fn not_worse(plan: &AnalysisPlan, analysis: &Analysis) -> String {
     let limit = evidence(-analysis.alpha_or(plan).ln());
     let e = evidence(total(analysis, plan));
     let arms = both_arms("errors", analysis.judged);
-    format!("{arms}: evidence of harm {e} of {limit}")
+    format!("{arms}; evidence of harm, all metrics together: {e} of {limit}")
 }
 
 /// A metric of mode `pauseOnly` that has passed its limit: its name, and why.

@@ -1,6 +1,6 @@
 //! Metrics and their rules in words for people. Pure.
 
-use super::why::percent;
+use super::{measure::is_below, why::percent};
 use crate::rollout::plan::{Distribution, MetricPlan, Mode, Null, Test};
 
 #[must_use]
@@ -36,11 +36,16 @@ pub fn unit(test: &Test) -> Option<&'static str> {
     })
 }
 
-/// `errors`, `ttft > 3 s`
+/// `errors`, `ttft > 3 s`; of what is asked for what lies below, `output-tokens ≤ 16 tokens`.
+/// `i`: which bound of the metric it is.
 #[must_use]
-pub fn title(metric: &MetricPlan, bound: Option<f64>) -> String {
+pub fn title(metric: &MetricPlan, bound: Option<f64>, i: usize) -> String {
+    let sign = match &metric.test {
+        Test::Beyond { bounds, .. } if is_below(bounds, i) => '≤',
+        _ => '>',
+    };
     match (bound, unit(&metric.test)) {
-        (Some(bound), Some(unit)) => format!("{} > {bound} {unit}", metric.name),
+        (Some(bound), Some(unit)) => format!("{} {sign} {bound} {unit}", metric.name),
         _ => metric.name.clone(),
     }
 }
@@ -77,4 +82,26 @@ fn points(margin: f64) -> String {
     let points = (margin * 1e6).round() / 1e4;
     let is_one = (points - 1.0).abs() < 1e-9;
     format!("{points} {}", if is_one { "point" } else { "points" })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::rollout::plan::Plan;
+
+    #[test]
+    fn a_bound_of_the_lower_half_is_told_as_the_other_way_round() {
+        let rollout = json!({
+            "route": "chat", "candidate": "b", "steps": [{"weight": 5}],
+            "analysis": {"metrics": [{"name": "output-tokens"}]},
+        });
+        let rollout = serde_json::from_value(rollout).unwrap();
+        let plan = Plan::compile(&rollout).unwrap();
+        let metric = &plan.analysis.metrics[0];
+        assert_eq!(title(metric, Some(16.0), 0), "output-tokens ≤ 16 tokens");
+        assert_eq!(title(metric, Some(512.0), 1), "output-tokens > 512 tokens");
+        assert_eq!(title(metric, None, 0), "output-tokens");
+    }
 }

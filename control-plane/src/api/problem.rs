@@ -14,7 +14,7 @@ use actix_web::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
-use serin_proto::{Fault, unit::Revision};
+use serin_proto::{Fault, fault::Pointer, unit::Revision};
 
 use super::precondition::etag;
 use crate::{auth::Denied, change::Refusal};
@@ -23,6 +23,8 @@ use crate::{auth::Denied, change::Refusal};
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 /// What a `type` begins with, before the code.
 const TYPE_PREFIX: &str = "urn:serin:problem:";
+/// Most faults that one refusal tells; nobody mends more of them at once.
+const FAULTS_MAX: usize = 50;
 /// When to ask a store again that did not answer.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -188,13 +190,24 @@ impl From<Refusal> for Problem {
             _ => None,
         };
         Self {
-            errors: refusal.faults().to_vec(),
+            errors: told(refusal.faults()),
             current: refusal.current(),
             retry_after,
             more: Box::new(more(&refusal)),
             ..Self::new(refusal.code(), refusal.to_string())
         }
     }
+}
+
+/// The first faults; who has more of them is told how many.
+fn told(faults: &[Fault]) -> Vec<Fault> {
+    let mut told: Vec<Fault> = faults.iter().take(FAULTS_MAX).cloned().collect();
+    let more = faults.len() - told.len();
+    if more > 0 {
+        let at = Pointer::root();
+        told.push(Fault::new(&at, "more_faults", format!("and {more} more")));
+    }
+    told
 }
 
 /// What a rollout's refusal tells besides: where it stands, and which verbs may be used.
@@ -265,7 +278,11 @@ mod tests {
                 why: String::new(),
                 legal: Vec::new(),
             },
-            Refusal::CandidateIsStable(String::new()),
+            Refusal::CandidateIsStable(Box::new(Fault::new(&Pointer::root(), "x", "y"))),
+            Refusal::Missing {
+                what: String::new(),
+                faults: Vec::new(),
+            },
             Refusal::Stale { current: None },
             Refusal::TooLarge(String::new()),
             Refusal::Invalid(Vec::new()),
@@ -318,6 +335,16 @@ mod tests {
             (&json!("illegal_verb"), &json!(422))
         );
         assert_eq!(illegal["legal"], json!(["pause", "abort"]));
+    }
+
+    #[test]
+    fn of_very_many_faults_the_first_are_told_and_the_number_of_the_others() {
+        let fault = |i: usize| Fault::new(&Pointer::root().at(i), "x", "y");
+        let faults = |n: usize| (0..n).map(fault).collect::<Vec<_>>();
+        assert_eq!(told(&faults(FAULTS_MAX)).len(), FAULTS_MAX);
+        let many = told(&faults(20_000));
+        let last = many.last().map(|fault| fault.message.as_str());
+        assert_eq!((many.len(), last), (FAULTS_MAX + 1, Some("and 19950 more")));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use serin_proto::{Fault, fault::Pointer, name::is_name};
 
 use super::{answer, body, call::Call, endpoint::Ask, precondition::etag, problem::Problem, query};
@@ -80,11 +80,12 @@ pub(crate) async fn start(call: &Call, payload: Payload) -> Result<HttpResponse,
     let route = call.existing("routes")?;
     let started = change::start(&call.plane, &call.actor, asked, &route, Body::Json(json)).await?;
     if query.dry_run {
-        let told = json!({
+        let mut told = json!({
             "rollout": started.state,
             "planned": started.planned,
             "warnings": started.warnings,
         });
+        extend(&mut told, started.effect());
         return Ok(answer::json(StatusCode::OK, None, &told));
     }
     let status = if started.created {
@@ -95,7 +96,15 @@ pub(crate) async fn start(call: &Call, payload: Payload) -> Result<HttpResponse,
     let mut response = HttpResponseBuilder::new(status);
     response.insert_header((ETAG, etag(started.revision)));
     answer::warn(&mut response, &started.warnings);
-    Ok(response.json(started.state))
+    let mut told = started.state.clone();
+    extend(&mut told, started.effect());
+    Ok(response.json(told))
+}
+
+fn extend(told: &mut Json, more: Map<String, Json>) {
+    if let Some(told) = told.as_object_mut() {
+        told.extend(more);
+    }
 }
 
 /// `GET /rollouts`
@@ -118,7 +127,8 @@ fn check(filter: &Filter) -> Result<(), Problem> {
     if let Some(phase) = &filter.phase
         && !Phase::WORDS.contains(&phase.as_str())
     {
-        let text = format!("phase is none: it is one of {}", Phase::WORDS.join(", "));
+        let words = Phase::WORDS.join(", ");
+        let text = format!("there is no phase {phase:?}: it is one of {words}");
         return Err(Problem::invalid_request(text));
     }
     if filter.route.as_deref().is_some_and(|name| !is_name(name)) {

@@ -16,7 +16,7 @@ use super::{
     audit::{Differences, Verb, record},
     settle::{Settled, settle},
 };
-use crate::{auth::Actor, clock, plane::Plane};
+use crate::{auth::Actor, clock, failpoint, plane::Plane};
 
 /// Times that a change is judged while others change what it rests on.
 const TRIES_MAX: usize = 5;
@@ -91,8 +91,10 @@ async fn attempt<D: Deed>(
         let at = clock::wall();
         let record = record((&id, at), actor, asked, write.verb, &write.differences)?;
         let txn = transaction(&id, write.guards, write.ops, record)?;
+        failpoint::reach(told.verb, "before");
         match settle(&*plane.store, &id, txn).await? {
             Settled::Committed(revision) => {
+                failpoint::reach(told.verb, "after");
                 plane.metrics.audited(told.kind, told.verb);
                 tracing::info!(
                     audit = id,

@@ -24,6 +24,9 @@ pub enum Refusal {
     Malformed(Vec<Fault>),
     #[error("there is no {0}")]
     NotFound(String),
+    /// What a request names in its body is not there.
+    #[error("there is no {what}")]
+    Missing { what: String, faults: Vec<Fault> },
     /// Other documents need what should go.
     #[error("it is in use{}", first(.0))]
     InUse(Vec<Fault>),
@@ -35,7 +38,7 @@ pub enum Refusal {
     #[error("changes after that revision are not kept any more: list again")]
     Compacted,
     /// The rollout went on since the caller looked: `state` is where it stands, `seq` its number.
-    #[error("the rollout went on meanwhile: it is at seq {seq} now")]
+    #[error("its newest record has seq {seq} now")]
     StaleSeq { state: Json, seq: u64 },
     /// A verb that the rollout's phase does not allow.
     #[error("{verb} is not possible now: {why}{}", choices(.legal))]
@@ -51,14 +54,15 @@ pub enum Refusal {
         why: String,
         legal: Vec<&'static str>,
     },
-    #[error("{0} serves as a stable target of the route already: a rollout has nothing to move")]
-    CandidateIsStable(String),
+    /// The one fault names it, and where.
+    #[error("{}", .0.message)]
+    CandidateIsStable(Box<Fault>),
     /// `current`: the revision it has now; `None`: it is absent.
     #[error("{}", match .current { Some(revision) => format!("it was changed meanwhile: its revision is {revision}"), None => "it does not exist".to_owned() })]
     Stale { current: Option<Revision> },
     #[error("{0}")]
     TooLarge(String),
-    #[error("the documents would be invalid{}", first(.0))]
+    #[error("{} would be invalid{}", subject(.0), first(.0))]
     Invalid(Vec<Fault>),
     #[error("this Idempotency-Key was used for another request")]
     KeyReused,
@@ -86,7 +90,7 @@ impl Refusal {
             Self::Denied(_) => "unauthenticated",
             Self::Forbidden { .. } => "forbidden",
             Self::Malformed(_) => "invalid_request",
-            Self::NotFound(_) => "not_found",
+            Self::NotFound(_) | Self::Missing { .. } => "not_found",
             Self::InUse(_) => "in_use",
             Self::Unreadable { .. } => "unreadable_document",
             Self::Conflict => "conflict",
@@ -116,7 +120,7 @@ impl Refusal {
             Self::Denied(Denied::TooMany { .. }) => 429,
             Self::Denied(_) => 401,
             Self::Forbidden { .. } => 403,
-            Self::NotFound(_) => 404,
+            Self::NotFound(_) | Self::Missing { .. } => 404,
             Self::InUse(_)
             | Self::Unreadable { .. }
             | Self::Conflict
@@ -138,7 +142,11 @@ impl Refusal {
     /// Every fault found; empty where faults are not the reason.
     pub fn faults(&self) -> &[Fault] {
         match self {
-            Self::Malformed(faults) | Self::InUse(faults) | Self::Invalid(faults) => faults,
+            Self::Malformed(faults)
+            | Self::InUse(faults)
+            | Self::Invalid(faults)
+            | Self::Missing { faults, .. } => faults,
+            Self::CandidateIsStable(fault) => std::slice::from_ref(fault),
             _ => &[],
         }
     }
@@ -185,6 +193,14 @@ fn choices(legal: &[&str]) -> String {
         return String::new();
     }
     format!(" (possible now: {})", legal.join(", "))
+}
+
+/// What it is that would be invalid.
+fn subject(faults: &[Fault]) -> &'static str {
+    match faults {
+        [only] if only.pointer == "/reason" => "the audit record",
+        _ => "the documents",
+    }
 }
 
 fn first(faults: &[Fault]) -> String {

@@ -85,7 +85,7 @@ pub(super) fn moved(
         }
         steps.push(step);
     }
-    let said = said(actor, asked, "traffic", id, state);
+    let said = said(actor, asked, "traffic", id);
     let prepared = prepare(current, Some(state), Some(wanted), steps, &said)?;
     let traffic = traffic::wanted(&prepared.state, wanted);
     Ok(Some(Moved { prepared, traffic }))

@@ -23,7 +23,7 @@ use super::{
     outbox::Letter,
     plan::{AnalysisPlan, Plan},
     record::{self, Record, Said},
-    state::State,
+    state::{BYTES_MAX, State},
     traffic,
 };
 use crate::{
@@ -34,8 +34,6 @@ use crate::{
     plane::Plane,
 };
 
-/// Largest state, in bytes of JSON.
-pub(crate) const STATE_BYTES_MAX: usize = 32 * 1024;
 /// What the controller is called in audits and histories.
 pub(crate) const CONTROLLER: &str = "controller";
 
@@ -220,8 +218,8 @@ impl Prepared {
     fn keep_state(&mut self, route: &str) -> Result<(), Refusal> {
         let bytes = serde_json::to_vec(&self.state);
         let bytes = bytes.map_err(|bad| Refusal::Internal(bad.to_string()))?;
-        if bytes.len() > STATE_BYTES_MAX {
-            let most = STATE_BYTES_MAX / 1024;
+        if bytes.len() > BYTES_MAX {
+            let most = BYTES_MAX / 1024;
             let why = format!(
                 "the rollout's state is {} bytes long, at most {most} KiB",
                 bytes.len()

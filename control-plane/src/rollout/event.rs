@@ -96,6 +96,9 @@ pub struct Checked {
     pub faults: Vec<String>,
     /// Breaker open, or down, on at least half of the routers: the probe of Preflight.
     pub candidate_down: bool,
+    /// Those routers, and all whose samples are fresh.
+    pub down_on: u32,
+    pub fresh: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,35 +7,24 @@ use serin_proto::unit::{Revision, Share};
 use super::{
     event::{FleetSeen, share_of},
     machine,
+    next::{Needs, next},
     plan::{Plan, PlanStep},
-    state::{PauseReason, Phase, State, Sub},
+    state::{Phase, State, Sub},
 };
-use crate::analysis::{explain, judge::Stand, sample::ERRORS};
+use crate::analysis::{explain, judge::Stand, sample::Millis};
 
-/// What a record keeps of the evidence it rests on.
-pub(crate) fn of(state: &State) -> Json {
-    Plan::compile(&state.plan).map_or(Json::Null, |plan| evidence(&plan, state))
-}
-
-/// As [`of`], with the state's plan compiled already.
-pub(crate) fn evidence(plan: &Plan, state: &State) -> Json {
-    let rows = explain::metrics(&plan.analysis, &state.analysis);
-    let rows = rows.into_iter().map(|row| {
-        let (canary, stable) = (row.canary, row.stable);
-        let told = json!({
-            "n": {"canary": canary.n, "stable": stable.n},
-            "e": {"canary": canary.e, "stable": stable.e},
-            "logE": row.harm.log_evidence,
-            "limit": row.harm.log_threshold,
-        });
-        (row.name, told)
-    });
-    Json::Object(rows.collect())
-}
-
-/// Everything that `explain` and `watch` show.
-pub(crate) fn whole(state: &State, plan: &Plan, fleet: FleetSeen, revision: Revision) -> Json {
+/// Everything that `explain` and `watch` show. `now_ms`: since 1970, by the clock of who asks.
+pub(crate) fn whole(
+    state: &State,
+    plan: &Plan,
+    (fleet, revision): (FleetSeen, Revision),
+    now_ms: Millis,
+) -> Json {
     let step = state.step.and_then(|step| plan.steps.get(step as usize));
+    let needs = Needs {
+        samples: min_samples(state, step),
+        duration_ms: min_duration_ms(state, plan, step),
+    };
     let mut all = json!({
         "rolloutId": state.rollout_id,
         "seq": state.seq.to_string(),
@@ -50,17 +39,20 @@ pub(crate) fn whole(state: &State, plan: &Plan, fleet: FleetSeen, revision: Revi
         "manual": state.manual,
         "exposureMs": state.clocks.exposure_ms,
         "stepMs": state.clocks.step_ms,
-        "minDurationMs": min_duration_ms(state, plan, step),
-        "minSamples": min_samples(state, step),
+        "pausedMs": (state.phase == Phase::Paused).then_some(state.clocks.paused_ms),
+        "minDurationMs": needs.duration_ms,
+        "minSamples": needs.samples,
         "samples": {
             "canary": state.analysis.judged.canary.n,
             "stable": state.analysis.judged.stable.n,
         },
         "verdict": state.verdict,
-        "next": next(state, plan, step),
+        "undone": state.undone,
+        "byHand": state.by_hand,
+        "next": next(state, plan, step, needs),
         "legal": machine::legal(state),
     });
-    let stand = stand(state, step);
+    let stand = stand(state, plan, step);
     let failed = &state.counters.failed_checks;
     let explained = explain::explain(&plan.analysis, stand, &state.analysis, failed);
     let more = [
@@ -73,11 +65,11 @@ pub(crate) fn whole(state: &State, plan: &Plan, fleet: FleetSeen, revision: Revi
             .into_iter()
             .for_each(|all| all.extend(more.clone()));
     }
-    add_guards(&mut all, fleet, revision);
+    add_guards(&mut all, (fleet, revision), samples_age_ms(state, now_ms));
     without_nulls(all)
 }
 
-fn percent(share: Share) -> f64 {
+pub(super) fn percent(share: Share) -> f64 {
     f64::from(share.hundredths()) / 100.0
 }
 
@@ -118,109 +110,64 @@ fn min_samples(state: &State, step: Option<&PlanStep>) -> Option<u64> {
     exposed.map(|step| step.min_samples)
 }
 
-fn stand(state: &State, step: Option<&PlanStep>) -> Stand {
+fn stand(state: &State, plan: &Plan, step: Option<&PlanStep>) -> Stand {
+    // Of one that has failed, the share it was judged at.
+    let share = match (state.phase, step) {
+        (Phase::Failed, _) if state.promoted => {
+            Share::ALL.hundredths() - plan.promotion.holdback.hundredths()
+        }
+        (Phase::Failed, Some(step)) => step.share.hundredths(),
+        _ => share_of(state.share).hundredths(),
+    };
     Stand {
-        share: share_of(state.share),
+        share: Share::from_hundredths(share).unwrap_or_default(),
         warming: matches!(state.phase, Phase::Progressing(Sub::Warming)),
         min_samples: min_samples(state, step).unwrap_or_default(),
         certificate: step.is_some_and(|step| step.certificate) && !is_baking(state),
     }
 }
 
+/// How long ago the newest window that was counted ended; its end is the source's time, so this is
+/// as true as the two clocks agree. `None`: nothing is read now.
+fn samples_age_ms(state: &State, now_ms: Millis) -> Option<u64> {
+    let is_read = state.phase.is_active() && state.share > 0.0 && state.cursor_ms > 0;
+    is_read.then(|| now_ms.saturating_sub(state.cursor_ms))
+}
+
 /// The guards' figures, and one line of them for people.
-fn add_guards(all: &mut Json, fleet: FleetSeen, revision: Revision) {
+fn add_guards(all: &mut Json, (fleet, revision): (FleetSeen, Revision), age_ms: Option<u64>) {
     let Some(guards) = all.get_mut("guards") else {
         return;
     };
     let figure = |pointer: &str| guards.pointer(pointer).cloned().unwrap_or_default();
     let (open, routers) = (figure("/breakerOpen/open"), figure("/breakerOpen/routers"));
     let percent = |pointer: &str| figure(pointer).as_f64().unwrap_or_default() * 100.0;
-    let breaker = if open == json!(0) {
+    let breaker = if routers == json!(0) {
+        "no router was asked for its breaker yet".to_owned()
+    } else if open == json!(0) {
         format!("breaker closed on {routers}/{routers}")
     } else {
         format!("breaker open on {open}/{routers}")
     };
+    let (failed, samples) = (figure("/failFast/failed"), figure("/failFast/samples"));
+    let failed = match failed.as_u64() {
+        None | Some(0) => String::new(),
+        Some(failed) => format!(" ({failed}/{samples})"),
+    };
+    let age = age_ms.map(|ms| format!(" · samples {} old", human(ms)));
     let text = format!(
-        "{breaker} · failFast {:.0} % of {:.0} % · routers {}/{} acked revision {revision}",
+        "{breaker} · failFast {:.0} %{failed} of {:.0} % · routers {}/{} acked revision {revision}{}",
         percent("/failFast/ratio"),
         percent("/failFast/limit"),
         fleet.acked,
         fleet.live,
+        age.unwrap_or_default(),
     );
     let routers = json!({"live": fleet.live, "acked": fleet.acked, "revision": revision.0});
     if let Some(guards) = guards.as_object_mut() {
         guards.insert("routers".to_owned(), routers);
+        guards.insert("samplesAgeMs".to_owned(), json!(age_ms));
         guards.insert("text".to_owned(), json!(text));
-    }
-}
-
-/// What is waited for, and what a person can do about it.
-fn next(state: &State, plan: &Plan, step: Option<&PlanStep>) -> Json {
-    if state.phase.is_terminal() {
-        return json!({"text": state.ended_because});
-    }
-    let route = &state.route;
-    if state.phase == Phase::Paused {
-        let reasons: Vec<String> = state
-            .pause_reasons
-            .iter()
-            .map(|why| format!("{why:?}"))
-            .collect();
-        let text = format!("it is paused: {}", reasons.join(", "));
-        let command = if state.pause_reasons.contains(&PauseReason::Frozen) {
-            format!("serin rollout retry {route}, or abort")
-        } else if state.pause_reasons == [PauseReason::StoreChanged] {
-            "serin store adopt".to_owned()
-        } else {
-            format!("serin rollout resume {route}")
-        };
-        return json!({"text": text, "command": command});
-    }
-    let mut waits = Vec::new();
-    let judged = &state.analysis.judged;
-    if let Some(missing) = min_samples(state, step)
-        && judged.canary.n < missing
-    {
-        waits.push(format!("{missing} samples of {ERRORS}"));
-    }
-    let least = min_duration_ms(state, plan, step).unwrap_or_default();
-    let rest = least.saturating_sub(state.clocks.exposure_ms);
-    if rest > 0 {
-        waits.push(format!("{} more", human(rest)));
-    }
-    let gate = match state.phase {
-        Phase::WaitingPromotion => plan.promotion.gate.as_ref(),
-        Phase::Progressing(_) => step.and_then(|step| step.gate.as_ref()),
-        _ => None,
-    };
-    let closed = gate.filter(|gate| !state.gates.get(*gate).is_some_and(|gate| gate.open));
-    if closed.is_some() {
-        waits.push("gate closed".to_owned());
-    }
-    let share = next_share(state, plan);
-    let to = share.map_or_else(|| "the end".to_owned(), |share| format!("{share} %"));
-    let text = match waits.len() {
-        0 => format!("{to} when the verdict is pass"),
-        _ => format!("{to} when: {}", waits.join(", ")),
-    };
-    let command = closed.map(|gate| format!("serin rollout gate {route} {gate} --open"));
-    json!({"text": text, "gate": closed, "command": command, "share": share})
-}
-
-fn next_share(state: &State, plan: &Plan) -> Option<f64> {
-    let promoted = 100.0 - percent(plan.promotion.holdback);
-    match state.phase {
-        Phase::Progressing(_) => {
-            let next = state.step.map_or(0, |step| step as usize + 1);
-            Some(
-                plan.steps
-                    .get(next)
-                    .map_or(promoted, |step| percent(step.share)),
-            )
-        }
-        Phase::Baking(_) => Some(100.0),
-        Phase::WaitingPromotion | Phase::Promoting(_) => Some(promoted),
-        _ => plan.steps.first().map(|step| percent(step.share)),
     }
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod commit;
 mod compared;
 pub(crate) mod definition;
 pub(crate) mod explained;
+pub(crate) mod next;
 pub(crate) mod outbox;
 pub(crate) mod room;
 mod runner;

@@ -25,8 +25,7 @@ use super::{
     asking::{self, Answered},
     commit::{CONTROLLER, Committed, Current, Prepared, commit, prepare},
     compared::Compared,
-    event::{Decision, Effect, Event, Reading, Step, Tick},
-    explained,
+    event::{Effect, Event, Reading, Step, Tick},
     machine::{self, Wanted},
     plan::Plan,
     record::{Actor, ActorKind, Said},
@@ -251,7 +250,6 @@ impl Runner {
             reason: None,
             nonce: self.plane.ulids.next(),
             at: unix,
-            evidence: explained::evidence(&stand.plan, &step.state),
         };
         let (current, state) = (&stand.current, &stand.state);
         let prepared = prepare(current, Some(state), None, vec![step], &said)?;
@@ -333,7 +331,7 @@ struct Told {
     route: String,
     /// Of failpoints: the transition, or `tick`.
     point: &'static str,
-    transition: Option<(&'static str, Decision)>,
+    transition: Option<&'static str>,
 }
 
 impl Told {
@@ -342,7 +340,7 @@ impl Told {
         Self {
             route: route.to_owned(),
             point: transition.map_or("tick", |transition| transition.name),
-            transition: transition.map(|transition| (transition.name, transition.decision)),
+            transition: transition.map(|transition| transition.name),
         }
     }
 
@@ -360,19 +358,16 @@ impl Told {
             .into_iter()
             .for_each(|verdict| metrics.verdict(route, verdict));
         match self.transition {
-            Some((name, decision)) => {
-                metrics.transition(route, name);
-                metrics.decision(route, decision);
-                tracing::info!(
-                    route,
-                    transition = name,
-                    seq = state.seq,
-                    phase = ?state.phase,
-                    share = state.share,
-                    "a rollout went on"
-                );
-            }
-            None => metrics.decision(route, Decision::Hold),
+            // Counted when its record is heard of, like those of people (`view.rs`).
+            Some(transition) => tracing::info!(
+                route,
+                transition,
+                seq = state.seq,
+                phase = ?state.phase,
+                share = state.share,
+                "a rollout went on"
+            ),
+            None => metrics.held(route),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Rollouts as readers see them: where they stand, what they did, what the verdict rests on.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value as Json, json};
 use serin_proto::{
     key::StoreKey,
@@ -17,6 +19,7 @@ use super::{
 use crate::{
     auth::{Actor, Right},
     change::Refusal,
+    clock,
     plane::Plane,
     read::{Listed, Part, Shown},
 };
@@ -87,11 +90,14 @@ pub(crate) async fn rollouts(
 /// [`Refusal::NotFound`], [`Refusal::Forbidden`], the store's.
 pub(crate) async fn rollout(plane: &Plane, actor: &Actor, id: &str) -> Result<Shown, Refusal> {
     plane.require(actor, Right::Read)?;
-    let (state, revision) = find(plane, id).await?;
+    let (found, revision) = find(plane, id).await?;
     Ok(Shown {
         name: id.to_owned(),
         revision,
-        json: shown(&state)?,
+        json: match found {
+            Found::Whole(state) => shown(&state)?,
+            Found::Rest(rest) => rest,
+        },
     })
 }
 
@@ -121,10 +127,14 @@ pub(crate) async fn history(
 /// What the verdict rests on, metric by metric.
 ///
 /// # Errors
-/// As [`rollout`].
+/// As [`rollout`]; [`Refusal::NotFound`] too where the first records of an old rollout are not kept
+/// any more, and its plan with them.
 pub(crate) async fn analysis(plane: &Plane, actor: &Actor, id: &str) -> Result<Shown, Refusal> {
     plane.require(actor, Right::Read)?;
-    let (state, revision) = find(plane, id).await?;
+    let (found, revision) = find(plane, id).await?;
+    let Found::Whole(state) = found else {
+        return Err(Refusal::NotFound(format!("rollouts/{id}/analysis")));
+    };
     Ok(Shown {
         name: id.to_owned(),
         revision,
@@ -143,9 +153,13 @@ pub(crate) fn planned(plan: &Plan) -> Json {
             "certificate": step.certificate,
         })
     });
+    let webhooks = plan.analysis.webhooks.iter();
+    let webhooks = webhooks.map(|hook| json!({ "name": hook.name, "type": hook.kind.word() }));
     let least: u64 = plan.steps.iter().map(|step| step.min_duration_ms).sum();
     json!({
         "steps": steps.collect::<Vec<_>>(),
+        "promotion": { "gate": plan.promotion.gate },
+        "webhooks": webhooks.collect::<Vec<_>>(),
         "bakeMs": plan.promotion.bake_ms,
         "holdback": percent(plan.promotion.holdback),
         "leastDurationMs": least + plan.promotion.bake_ms,
@@ -161,28 +175,105 @@ fn shown(state: &State) -> Result<Json, Refusal> {
     crate::change::rollout::shown(state)
 }
 
-/// A rollout's newest state: the stored one, or what its records come to.
-async fn find(plane: &Plane, id: &str) -> Result<(State, Revision), Refusal> {
+/// What is known of a rollout.
+enum Found {
+    /// The stored state, or what all its records come to.
+    Whole(Box<State>),
+    /// What its newest records say: the first ones are not kept any more.
+    Rest(Json),
+}
+
+async fn find(plane: &Plane, id: &str) -> Result<(Found, Revision), Refusal> {
     let route = plane.rollouts.route(plane, id).await?;
     let (entry, _) = plane.store.get(&state_key(&route)).await?;
-    if let Some(entry) = &entry {
-        let state = read_state(entry)?;
-        if state.rollout_id == id {
-            return Ok((state, entry.mod_revision));
-        }
+    let newest = entry.as_ref().map(read_state).transpose()?;
+    if let (Some(entry), Some(state)) = (&entry, &newest)
+        && state.rollout_id == id
+    {
+        let state = Box::new(state.clone());
+        return Ok((Found::Whole(state), entry.mod_revision));
     }
-    let (mut replay, mut revision) = (Replay::default(), Revision::default());
+    let (mut replay, mut rest) = (Replay::default(), Rest::default());
+    let mut revision = Revision::default();
+    newest.iter().for_each(|state| rest.names(state));
     walk(plane, &route, 0, |at, value| {
-        let record = serde_json::from_slice::<Record>(value).ok();
-        if let Some(record) = record.filter(|record| record.rollout_id == id) {
+        let Ok(record) = serde_json::from_slice::<Record>(value) else {
+            return true;
+        };
+        if record.rollout_id == id {
             replay.take(&record);
+            rest.take(record);
             revision = at;
+        } else {
+            record.state.iter().for_each(|first| rest.names(first));
         }
         true
     })
     .await?;
+    let found = match replay.state {
+        Some(state) => Some(Found::Whole(Box::new(state))),
+        None => rest.told(&route).map(Found::Rest),
+    };
     let unknown = || Refusal::NotFound(format!("rollouts/{id}"));
-    Ok((replay.state.ok_or_else(unknown)?, revision))
+    Ok((found.ok_or_else(unknown)?, revision))
+}
+
+/// What is left of a rollout whose first records were trimmed. Later rollouts of the route still
+/// know their forerunners' candidates.
+#[derive(Default)]
+struct Rest {
+    newest: Option<Record>,
+    /// When it ended, and why.
+    ended: Option<(String, String)>,
+    /// Names of candidates by their hashes.
+    targets: BTreeMap<String, String>,
+}
+
+impl Rest {
+    fn names(&mut self, state: &State) {
+        let past = state.past.iter().map(|past| &past.candidate);
+        for candidate in past.chain([&state.candidate]) {
+            let (hash, target) = (candidate.hash.clone(), candidate.target.clone());
+            self.targets.insert(hash, target);
+        }
+    }
+
+    fn take(&mut self, record: Record) {
+        if record.to.is_terminal() {
+            let ended = || (record.at.clone(), record.reason.clone());
+            self.ended.get_or_insert_with(ended);
+        }
+        self.newest = Some(record);
+    }
+
+    /// The fields of a state that can be told; the others are left out.
+    fn told(self, route: &str) -> Option<Json> {
+        let newest = self.newest?;
+        let (ended_at, ended_because) = self.ended.unwrap_or_default();
+        let mut told = json!({
+            "rolloutId": newest.rollout_id,
+            "seq": newest.seq.to_string(),
+            "lastHash": newest.hash,
+            "route": route,
+            "candidate": {
+                "target": self.targets.get(&newest.candidate_hash),
+                "hash": newest.candidate_hash,
+            },
+            "planHash": newest.plan_hash,
+            "step": newest.after.step,
+            "share": newest.after.share,
+            "verdict": newest.verdict,
+            "endedAt": ended_at,
+            "endedBecause": ended_because,
+        });
+        // Nobody knows it any more, and it is a text.
+        if told["candidate"]["target"].is_null() {
+            told["candidate"]["target"] = Json::from("");
+        }
+        let phase = serde_json::to_value(newest.to).ok()?;
+        told.as_object_mut()?.extend(phase.as_object()?.clone());
+        Some(told)
+    }
 }
 
 /// The state that the records of one rollout come to. None: its first ones are not kept any more.
@@ -202,6 +293,7 @@ impl Replay {
         if let Some(state) = &mut self.state {
             state.events.clear();
             state.last_hash.clone_from(&record.hash);
+            state.by_hand = record.by_hand().or(state.by_hand.take());
         }
     }
 }
@@ -252,5 +344,6 @@ async fn explained(plane: &Plane, state: &State) -> Result<Json, Refusal> {
     let current = Current::read(&*plane.store, &state.route).await?;
     let revision = current.route_revision;
     let fleet = plane.fleet.seen(&state.route, revision);
-    Ok(explained::whole(state, &plan, fleet, revision))
+    let now_ms = u64::try_from(clock::unix().as_millis()).unwrap_or_default();
+    Ok(explained::whole(state, &plan, (fleet, revision), now_ms))
 }

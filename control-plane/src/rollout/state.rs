@@ -11,6 +11,9 @@ use serin_proto::v1;
 use super::event::Kept;
 use crate::analysis::{evidence::Analysis, judge::Guard, sample::Millis, verdict::Verdict};
 
+/// Largest state, in bytes of JSON.
+pub const BYTES_MAX: usize = 32 * 1_024;
+
 /// Numbers as proto3 JSON writes 64-bit integers: strings; read as either.
 pub mod text_u64 {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -123,6 +126,10 @@ pub struct State {
     /// Why it ended, for people.
     #[serde(default)]
     pub ended_because: String,
+    /// The newest thing that somebody did to it, gates aside: of its records, and no part of what
+    /// they are made of.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub by_hand: Option<ByHand>,
     /// Of the source: everything up to here was counted.
     #[serde(with = "text_u64", default)]
     pub cursor_ms: Millis,
@@ -161,6 +168,22 @@ pub struct Candidate {
     /// 12 hex digits of the SHA-256 of its definition.
     pub hash: String,
 }
+
+/// What somebody did to a rollout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByHand {
+    /// As history and audit call it.
+    pub verb: String,
+    /// Who: the token's name.
+    pub by: String,
+    /// Why, in his own words or the machine's; cut after [`BY_HAND_CHARS_MAX`].
+    pub reason: String,
+    /// RFC 3339.
+    pub at: String,
+}
+
+/// Most characters of a reason that are kept in the state; its record has all of them.
+pub const BY_HAND_CHARS_MAX: usize = 200;
 
 /// A rollout that has ended: when its candidate may last have had traffic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -298,7 +321,7 @@ pub struct Clocks {
     /// Judged time of this exposure by the source's clock: cursor less its start, pauses left out.
     #[serde(with = "text_u64")]
     pub exposure_ms: u64,
-    /// Without a `pass`, in Analysing and Gated.
+    /// Without a `pass`, in Analysing and Gated; without a candidate that is up, in Preflight.
     #[serde(with = "text_u64")]
     pub inconclusive_ms: u64,
     /// Without anything but `error`, while the share is above 0.

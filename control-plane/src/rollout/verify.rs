@@ -1,38 +1,61 @@
 //! Is this history true? The chain of hashes, and every transition made once more. Pure.
 //!
 //! Each event is put through the very function that decided; what comes out must be what the
-//! records say. A history that begins in the midst of a rollout is checked as a chain until the
-//! next rollout begins.
+//! records say, their evidence included. A history that begins in the midst of a rollout is checked
+//! as a chain until the next rollout begins. Whoever writes a whole history anew, from its first
+//! state on, is not found out here: the newest hash, kept elsewhere, is what tells.
+
+mod difference;
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+use serde_json::Value as Json;
+
 use super::{
-    event::Event,
+    event::{Decision, Event, Transition},
     machine::{Analyst, Statistics, step_by},
     plan::Plan,
-    record::{ActorKind, Record, point},
+    record::{ActorKind, Record, VERSION, evidence, point},
     state::{Clocks, Counters, Gate, Phase, State},
 };
 use crate::analysis::evidence::Analysis;
 
+pub use difference::Difference;
+use difference::compare;
+
+/// By how much computed numbers may differ, relatively: another machine's logarithms.
+const EVIDENCE_TOLERANCE: f64 = 1e-6;
+/// The first [`VERSION`] whose evidence can be made again.
+const EVIDENCE_SINCE: u32 = 1;
+const NOTHING: Option<()> = None;
+
 /// What was found true.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
     pub records: u64,
     /// Rollouts whose every transition was made again.
     pub rollouts: u64,
     /// Events that were put through the machine.
     pub events: u64,
+    /// Decisions of the controller that were made again, those to wait left out.
+    pub decisions: u64,
+    /// Records whose evidence was made again.
+    pub evidence: u64,
+    /// Records that were replayed, but are too old for their evidence to be made again.
+    pub without_evidence: u64,
     /// Records at the beginning whose rollout began before them: the chain alone was checked.
     pub unreplayed: u64,
+    /// The newest record's hash.
+    pub head: String,
 }
 
 /// The first record that is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("record {seq}: {why}")]
+#[error("record {seq}: {difference}")]
 pub struct Broken {
     pub seq: u64,
-    pub why: String,
+    pub difference: Difference,
 }
 
 /// Checks the records of one route, the oldest first.
@@ -48,9 +71,9 @@ pub(super) fn verify_by(analyst: &dyn Analyst, records: &[Record]) -> Result<Ver
     let mut state: Option<State> = None;
     let mut previous: Option<&Record> = None;
     for record in records {
-        let broken = |why| Broken {
+        let broken = |difference| Broken {
             seq: record.seq,
-            why,
+            difference,
         };
         chained(previous, record).map_err(broken)?;
         state = match (&record.state, state) {
@@ -69,50 +92,62 @@ pub(super) fn verify_by(analyst: &dyn Analyst, records: &[Record]) -> Result<Ver
             }
         };
         if let Some(state) = &mut state {
+            verified.replayed(record, state).map_err(broken)?;
             state.events.clear();
             state.last_hash.clone_from(&record.hash);
         }
         verified.records += 1;
+        verified.head.clone_from(&record.hash);
         previous = Some(record);
     }
     Ok(verified)
 }
 
-/// Hash, link, number.
-fn chained(previous: Option<&Record>, record: &Record) -> Result<(), String> {
-    if record.hash != record.expected_hash() {
-        return Err("its hash is not that of what it says".to_owned());
+impl Verified {
+    /// Its transition is the one that its events make: so must be what it shows for it.
+    fn replayed(&mut self, record: &Record, state: &State) -> Result<(), Difference> {
+        let is_decision = record.decision != Decision::Hold;
+        self.decisions += u64::from(is_decision && record.actor.kind == ActorKind::Auto);
+        if record.version < EVIDENCE_SINCE {
+            self.without_evidence += 1;
+            return Ok(());
+        }
+        self.evidence += 1;
+        let recomputed = evidence(state);
+        let at = "/evidence";
+        compare(at, &record.evidence, &recomputed, EVIDENCE_TOLERANCE)
     }
+}
+
+/// Version, hash, link, number.
+fn chained(previous: Option<&Record>, record: &Record) -> Result<(), Difference> {
+    if record.version > VERSION {
+        let known = format!("{VERSION} at most: verify it with the newer program that wrote it");
+        return Err(Difference::new("/version", record.version, known));
+    }
+    exactly("/hash", &record.hash, &record.expected_hash())?;
     let Some(previous) = previous else {
         return Ok(());
     };
-    if record.prev_hash != previous.hash {
-        return Err(format!("it does not follow record {}", previous.seq));
-    }
-    if record.seq != previous.seq + 1 {
-        return Err(format!("it comes after record {}", previous.seq));
-    }
-    Ok(())
+    exactly("/seq", &record.seq, &(previous.seq + 1))?;
+    exactly("/prevHash", &record.prev_hash, &previous.hash)
 }
 
-/// A rollout begins where the one before has ended.
-fn begun(before: Option<&State>, record: &Record, first: &State) -> Result<(), String> {
-    if record.transition != "t1" || first.rollout_id != record.rollout_id {
-        return Err("it has a first state, and is not the beginning of its rollout".to_owned());
+/// A rollout begins where the one before has ended, and nobody but a person begins it.
+fn begun(before: Option<&State>, record: &Record, first: &State) -> Result<(), Difference> {
+    exactly("/transition", &record.transition, &"t1")?;
+    exactly("/rolloutId", &record.rollout_id, &first.rollout_id)?;
+    if let Some(before) = before.filter(|before| !before.phase.is_terminal()) {
+        let none = format!("none: rollout {} has not ended", before.rollout_id);
+        return Err(Difference::new("/transition", &record.transition, none));
     }
-    if before.is_some_and(|before| !before.phase.is_terminal()) {
-        return Err("the rollout before it has not ended".to_owned());
-    }
-    if record.from.is_some() || record.before.is_some() || !record.events.is_empty() {
-        return Err("it is the beginning, and something came before".to_owned());
-    }
-    if record.actor.kind != ActorKind::User {
-        return Err("nobody but a person starts a rollout".to_owned());
-    }
-    let hash = Plan::compile(&first.plan).map(|plan| plan.hash);
-    if hash.ok().as_ref() != Some(&first.plan_hash) || *first != untouched(first) {
-        return Err("its first state is none that a start makes".to_owned());
-    }
+    exactly("/from", &record.from, &NOTHING)?;
+    exactly("/before", &record.before, &NOTHING)?;
+    exactly("/events", &record.events, &[NOTHING; 0])?;
+    exactly("/actor/type", &record.actor.kind, &ActorKind::User)?;
+    let hash = Plan::compile(&first.plan).map(|plan| plan.hash).ok();
+    exactly("/state/planHash", &first.plan_hash, &hash)?;
+    exactly("/state", first, &untouched(first))?;
     agrees(record, first)
 }
 
@@ -147,6 +182,7 @@ fn untouched(first: &State) -> State {
         failed: false,
         guard: None,
         ended_because: String::new(),
+        by_hand: None,
         cursor_ms: 0,
         exposure_start_ms: 0,
         warmup_ms: 0,
@@ -156,35 +192,28 @@ fn untouched(first: &State) -> State {
     }
 }
 
-fn replayed(analyst: &dyn Analyst, before: State, record: &Record) -> Result<State, String> {
-    if record.rollout_id != before.rollout_id {
-        return Err("its rollout has no beginning".to_owned());
-    }
-    let count = record.events.len();
+fn replayed(analyst: &dyn Analyst, before: State, record: &Record) -> Result<State, Difference> {
+    exactly("/rolloutId", &record.rollout_id, &before.rollout_id)?;
     let Some(last) = record.events.last() else {
-        return Err("nothing has happened".to_owned());
+        return Err(Difference::new("/events", "empty", "one event at least"));
     };
-    if record.actor.kind != actor(&last.event) {
-        let (who, what) = (record.actor.kind, kind(&last.event));
-        return Err(format!("{who:?} does not make a {what}"));
-    }
+    exactly("/actor/type", &record.actor.kind, &actor(&last.event))?;
+    let newest = record.events.len() - 1;
     let mut state = before;
     for (i, kept) in record.events.iter().enumerate() {
+        let (at, what) = (format!("/events/{i}"), kind(&kept.event));
         let step = step_by(analyst, &state, &kept.event, kept.at)
-            .map_err(|illegal| format!("event {i}: {illegal}"))?;
-        let name = step.transition.as_ref().map(|moved| moved.name);
-        let expected = (i + 1 == count).then_some(record.transition.as_str());
-        if name != expected {
-            let what = kind(&kept.event);
-            return Err(format!(
-                "event {i} ({what}) makes {name:?}, not {expected:?}"
-            ));
-        }
-        if let Some(moved) = &step.transition {
-            followed(record, &state)?;
-            if (record.decision, &record.verdict) != (moved.decision, &moved.verdict) {
-                let (decision, verdict) = (moved.decision, &moved.verdict);
-                return Err(format!("its events decide {decision:?} by {verdict:?}"));
+            .map_err(|illegal| Difference::new(&at, what, illegal))?;
+        match &step.transition {
+            None if i < newest => {}
+            Some(moved) if i == newest => moves(record, &state, moved)?,
+            None => {
+                let none = format!("none: the {what} it ends with makes no transition");
+                return Err(Difference::new("/transition", &record.transition, none));
+            }
+            Some(moved) => {
+                let ends = format!("the last event of a record: it makes {}", moved.name);
+                return Err(Difference::new(&at, what, ends));
             }
         }
         state = step.state;
@@ -193,28 +222,41 @@ fn replayed(analyst: &dyn Analyst, before: State, record: &Record) -> Result<Sta
     Ok(state)
 }
 
-/// Where it was before its last event.
-fn followed(record: &Record, before: &State) -> Result<(), String> {
-    if record.from != Some(before.phase) || record.before != Some(point(before)) {
-        return Err(format!("it was not {:?} before", record.from));
-    }
-    Ok(())
+/// Which transition its last event makes, from where, and by what it is decided.
+fn moves(record: &Record, before: &State, moved: &Transition) -> Result<(), Difference> {
+    exactly("/transition", &record.transition, &moved.name)?;
+    exactly("/from", &record.from, &before.phase)?;
+    exactly("/before", &record.before, &point(before))?;
+    exactly("/decision", &record.decision, &moved.decision)?;
+    exactly("/verdict", &record.verdict, &moved.verdict)
 }
 
-fn agrees(record: &Record, state: &State) -> Result<(), String> {
-    let same = record.seq == state.seq
-        && record.to == state.phase
-        && record.after == point(state)
-        && record.plan_hash == state.plan_hash
-        && record.candidate_hash == state.candidate.hash
-        && record.guard == state.guard;
-    if same {
-        return Ok(());
-    }
-    Err(format!(
-        "it says {:?} at {} %, its events make {:?} at {} %",
-        record.to, record.after.share, state.phase, state.share
-    ))
+/// Where it is after its events.
+fn agrees(record: &Record, state: &State) -> Result<(), Difference> {
+    exactly("/seq", &record.seq, &state.seq)?;
+    exactly("/to", &record.to, &state.phase)?;
+    exactly("/after", &record.after, &point(state))?;
+    exactly("/planHash", &record.plan_hash, &state.plan_hash)?;
+    exactly(
+        "/candidateHash",
+        &record.candidate_hash,
+        &state.candidate.hash,
+    )?;
+    exactly("/guard", &record.guard, &state.guard)
+}
+
+/// Two values that must be the very same, as JSON.
+fn exactly(
+    at: &str,
+    stored: &impl Serialize,
+    recomputed: &impl Serialize,
+) -> Result<(), Difference> {
+    let json = |value: serde_json::Result<Json>| value.unwrap_or_default();
+    let (stored, recomputed) = (
+        json(serde_json::to_value(stored)),
+        json(serde_json::to_value(recomputed)),
+    );
+    compare(at, &stored, &recomputed, 0.0)
 }
 
 /// Whose an event is: the controller's, or a person's.

@@ -22,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::state::State;
+use super::{event::Decision, plan::Plan, state::State};
 use crate::{change::Refusal, plane::Plane};
 
 /// Longest wait for the view to hear of what is in the store already.
@@ -64,6 +64,20 @@ pub(crate) struct Pending {
     pub(crate) n: u32,
 }
 
+/// A record that was heard of.
+#[derive(Debug)]
+struct Stepped {
+    route: String,
+    made: Made,
+}
+
+/// What a record says was done.
+#[derive(Debug, Deserialize)]
+struct Made {
+    transition: String,
+    decision: Decision,
+}
+
 #[derive(Debug, Default)]
 struct Known {
     /// By route.
@@ -85,7 +99,10 @@ pub(crate) async fn follow(plane: Arc<Plane>) {
             event = watch.next() => match event {
                 Some(first) => {
                     let more = iter::from_fn(|| watch.waiting()).take(EVENTS_MAX);
-                    plane.rollouts.take(iter::once(first).chain(more));
+                    let steps = plane.rollouts.take(iter::once(first).chain(more));
+                    if plane.leadership.borrow().leading.is_some() {
+                        steps.iter().for_each(|step| count(&plane, step));
+                    }
                 }
                 None => {
                     tracing::error!("the stream of rollouts has ended");
@@ -94,6 +111,20 @@ pub(crate) async fn follow(plane: Arc<Plane>) {
             },
         }
     }
+}
+
+/// The leader tells what was done to rollouts, by itself, by people and through other replicas: it
+/// alone is asked (telemetry.md 1.5). What is listed, not heard of, was counted by another.
+fn count(plane: &Plane, step: &Stepped) {
+    let held = plane.rollouts.read().states.get(&step.route).cloned();
+    let Some(held) = held else { return };
+    let Ok(plan) = Plan::of(&held.state) else {
+        return;
+    };
+    let of = (&*held.state, &plan);
+    plane
+        .metrics
+        .stepped(of, &step.made.transition, step.made.decision);
 }
 
 impl Rollouts {
@@ -170,7 +201,9 @@ impl Rollouts {
         arrived.map_err(|_| Refusal::StoreUnavailable(late.to_owned()))
     }
 
-    fn take(&self, events: impl Iterator<Item = Event>) {
+    /// Gives the steps that were heard of.
+    fn take(&self, events: impl Iterator<Item = Event>) -> Vec<Stepped> {
+        let mut steps = Vec::new();
         let mut heard = *self.heard.borrow();
         let mut known = self.write();
         for event in events {
@@ -183,7 +216,7 @@ impl Rollouts {
                     heard.is_ready = true;
                 }
                 Event::Changes { batch, revision } => {
-                    batch.iter().for_each(|change| known.change(change));
+                    steps.extend(batch.iter().filter_map(|change| known.change(change)));
                     heard.revision = revision;
                 }
                 Event::Progress(revision) => heard.revision = heard.revision.max(revision),
@@ -193,6 +226,7 @@ impl Rollouts {
         // Who looks at it afterwards sees what it was told.
         drop(known);
         self.heard.send_replace(heard);
+        steps
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Known> {
@@ -205,10 +239,16 @@ impl Rollouts {
 }
 
 impl Known {
-    fn change(&mut self, change: &Change) {
+    fn change(&mut self, change: &Change) -> Option<Stepped> {
         match change {
-            Change::Put(entry) => self.put(entry),
-            Change::Delete { key, .. } => self.delete(key),
+            Change::Put(entry) => {
+                self.put(entry);
+                stepped(entry)
+            }
+            Change::Delete { key, .. } => {
+                self.delete(key);
+                None
+            }
         }
     }
 
@@ -258,6 +298,15 @@ impl Known {
             _ => {}
         }
     }
+}
+
+/// The step that it records, if it is a record.
+fn stepped(entry: &Entry) -> Option<Stepped> {
+    let StoreKey::RolloutRecord { route, .. } = entry.key.as_str().parse().ok()? else {
+        return None;
+    };
+    let made = serde_json::from_slice(&entry.value).ok()?;
+    Some(Stepped { route, made })
 }
 
 /// Whose record that is.

@@ -80,7 +80,8 @@ fn check_steps(rollout: &v1::Rollout, at: &Pointer, findings: &mut Findings) {
         let message = format!("a rollout has at most {STEPS_MAX} steps");
         findings.fault(&at, "too_many", message);
     }
-    for (i, step) in rollout.steps.iter().enumerate() {
+    // What is there too often is told once.
+    for (i, step) in rollout.steps.iter().enumerate().take(STEPS_MAX) {
         let at = at.at(i);
         if step.weight.is_none() {
             findings.fault(&at.key("weight"), "missing", "is missing");
@@ -88,7 +89,7 @@ fn check_steps(rollout: &v1::Rollout, at: &Pointer, findings: &mut Findings) {
         findings.duration(&at.key("minDuration"), &step.min_duration);
         findings.count(&at.key("minSamples"), step.min_samples);
     }
-    let weights = rollout.steps.iter().enumerate();
+    let weights = rollout.steps.iter().enumerate().take(STEPS_MAX);
     let weights = weights.filter_map(|(i, step)| Some((at.at(i).key("weight"), step.weight?)));
     rising(weights, findings);
 }

@@ -305,3 +305,21 @@ fn means_are_kept_for_what_is_judged_by_them() {
     assert!((cost.canary.sum - 0.03).abs() < 1e-12);
     assert!(!measured.counts.contains_key("cost"));
 }
+
+#[test]
+fn a_large_fleet_does_not_fill_the_state() {
+    let samples = (0..1_000).map(|n| ended(&format!("r{n:04}"), false, Ending::Success, 5));
+    let raw = Raw {
+        from: 5,
+        to: 6,
+        samples: samples.collect(),
+        ..Raw::default()
+    };
+    let plan = plan(r#"[{"name":"errors"}]"#);
+    let measured = measure(&plan, &raw, &BoundsBy::new());
+    assert_eq!(measured.counts[ERRORS], [window([0, 0], [5_000, 0])]);
+    let told_apart = measured.stable_by_router.iter();
+    let names: Vec<&str> = told_apart.map(|(router, _)| &**router).collect();
+    assert_eq!(names.len(), ROUTERS_MAX);
+    assert!(names.is_sorted() && names[0] == "r0000", "always the same");
+}

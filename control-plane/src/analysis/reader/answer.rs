@@ -76,6 +76,11 @@ pub(super) fn data(status: u16, body: &[u8]) -> Result<Data, Untold> {
     envelope.data.ok_or_else(nothing)
 }
 
+/// Whether these are the words of a query API, whatever they say.
+pub(super) fn is_of_the_api(body: &[u8]) -> bool {
+    serde_json::from_slice::<Envelope>(body).is_ok()
+}
+
 /// The samples of a range vector.
 ///
 /// # Errors

@@ -1,9 +1,14 @@
 //! A Prometheus server, or what speaks its query API.
 //!
 //! Its clock rules: windows end two scrapes before its `time()`, so that everything before their end
-//! has been scraped and stored. It is not contacted before the first question.
+//! has been scraped and stored. It is not contacted before the first question. Whether it is there is
+//! logged when it changes, not with every question.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use actix_web::http::Method;
 use futures_util::{FutureExt as _, future::BoxFuture};
@@ -18,7 +23,7 @@ use crate::{
     analysis::{
         query::{Select, TIME, seconds},
         raw::Raw,
-        sample::{Answered, Millis, Untold},
+        sample::{Answered, Millis, Trouble, Untold},
         series::Series,
     },
     http::{Http, Request, shown},
@@ -39,21 +44,74 @@ const SCRAPES_MIN: usize = 3;
 /// What is assumed before that: longer than most, so that no window ends too early.
 const SCRAPE_UNKNOWN_MS: u64 = 15_000;
 
+const API: &str = "/api/v1/query";
+
 pub(super) struct Prometheus {
     /// Of its query API, `user:password@` included.
     url: String,
     http: Http,
+    /// The newest question found nobody, or nobody who knows its API.
+    is_away: AtomicBool,
+}
+
+/// No result.
+enum Unheard {
+    /// Nobody was there, or somebody who does not know the API.
+    Away(Untold),
+    /// The server says what is wrong.
+    Refused(Untold),
 }
 
 impl Prometheus {
     pub(super) fn new(url: &str, http: Http) -> Self {
         Self {
-            url: format!("{}/api/v1/query", url.trim_end_matches('/')),
+            url: format!("{}{API}", url.trim_end_matches('/')),
             http,
+            is_away: AtomicBool::new(false),
         }
     }
 
+    /// Asks, and tells of a server that comes and goes.
     async fn ask(&self, promql: &str, at: Option<Millis>) -> Result<Data, Untold> {
+        let told = self.answered(promql, at).await;
+        let is_away = matches!(told, Err(Unheard::Away(_)));
+        if self.is_away.swap(is_away, Ordering::Relaxed) != is_away {
+            let url = self.shown();
+            match &told {
+                Err(Unheard::Away(why)) => {
+                    tracing::warn!(url, %why, "the metrics source went away");
+                }
+                _ => tracing::info!(url, "the metrics source is back"),
+            }
+        }
+        told.map_err(|unheard| match unheard {
+            Unheard::Away(untold) => self.named(untold),
+            Unheard::Refused(untold) => untold,
+        })
+    }
+
+    /// Its address, without credentials.
+    fn shown(&self) -> String {
+        let base = self.url.strip_suffix(API).unwrap_or(&self.url);
+        shown(base)
+    }
+
+    /// What went wrong with whom, and the way out.
+    fn named(&self, untold: Untold) -> Untold {
+        let (at, why) = (self.shown(), &untold.why);
+        let said = match untold.trouble {
+            Trouble::Connect => "cannot be reached",
+            Trouble::Timeout => "did not answer",
+            _ => "is no Prometheus, or not well",
+        };
+        let advice = "see --prometheus; it goes on by itself when it answers";
+        Untold {
+            why: format!("Prometheus at {at} {said} ({why}): {advice}"),
+            ..untold
+        }
+    }
+
+    async fn answered(&self, promql: &str, at: Option<Millis>) -> Result<Data, Unheard> {
         let mut form = format!("query={}", encoded(promql));
         if let Some(at) = at {
             form.push_str("&time=");
@@ -71,8 +129,12 @@ impl Prometheus {
             bytes_max: ANSWER_BYTES_MAX,
         };
         let answer = self.http.send(request).await;
-        let answer = answer.map_err(|failed| unanswered(&failed))?;
-        answer::data(answer.status, &answer.body)
+        let answer = answer.map_err(|failed| Unheard::Away(unanswered(&failed)))?;
+        let data = answer::data(answer.status, &answer.body);
+        data.map_err(|untold| match answer::is_of_the_api(&answer.body) {
+            true => Unheard::Refused(untold),
+            false => Unheard::Away(untold),
+        })
     }
 
     async fn horizon(&self, want: &Want) -> Result<Horizon, Untold> {

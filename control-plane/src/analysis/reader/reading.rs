@@ -66,6 +66,8 @@ async fn check(source: &dyn SampleReader, asking: &Asking<'_>) -> Result<Reading
         canary_series_on: raw.canary_series_on,
         faults: faults.collect(),
         candidate_down: 2 * raw.canary_down_on >= raw.gauges.fresh,
+        down_on: raw.canary_down_on,
+        fresh: raw.gauges.fresh,
     }))
 }
 

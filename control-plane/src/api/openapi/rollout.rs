@@ -20,6 +20,7 @@ pub(super) fn all(plan: Json) -> Vec<(&'static str, Json)> {
         ("RolloutState", state()),
         ("RolloutList", list(&reference("RolloutState"))),
         ("RolloutPlanned", planned()),
+        ("RolloutSuperseded", superseded()),
         ("RolloutRecord", record()),
         ("RolloutHistory", list(&reference("RolloutRecord"))),
         ("RolloutAnalysis", analysis()),
@@ -80,6 +81,7 @@ fn state() -> Json {
         "endedAt": described(text(), "RFC 3339; empty while it runs"),
     });
     extend(&mut properties, own);
+    extend(&mut properties, effect());
     let required = ["rolloutId", "seq", "route", "candidate", "phase", "share"];
     object(Json::Object(properties), &required)
 }
@@ -99,12 +101,41 @@ fn standing() -> Map<String, Json> {
         "step": { "type": ["integer", "null"], "description": "The newest step begun, from 0" },
         "share": { "type": "number", "description": "Percent" },
         "manual": described(truth(), "Somebody moved it past what the analysis had said"),
+        "undone": described(truth(), "It had succeeded, and was taken back afterwards"),
+        "byHand": { "anyOf": [by_hand(), { "type": "null" }] },
     });
     properties.as_object().cloned().unwrap_or_default()
 }
 
-fn planned() -> Json {
+fn by_hand() -> Json {
     let properties = json!({
+        "verb": text(),
+        "by": described(text(), "The token's name"),
+        "reason": text(),
+        "at": described(text(), "RFC 3339"),
+    });
+    let about = "The newest thing that somebody did to it, gates aside";
+    described(object(properties, &["verb", "by", "reason", "at"]), about)
+}
+
+/// What a start means to the rollout that runs: of its answers alone.
+fn effect() -> Json {
+    json!({
+        "supersedes": reference("RolloutSuperseded"),
+        "planChanged": described(truth(), "The running rollout goes on with this plan, from its next step on"),
+        "unchanged": described(truth(), "The very same runs already"),
+    })
+}
+
+fn superseded() -> Json {
+    let share = json!({ "type": "number", "description": "Percent, before" });
+    let properties = json!({ "id": text(), "candidate": text(), "share": share });
+    let about = "The running rollout whose place another takes, and whose share goes to 0";
+    described(object(properties, &["id", "candidate", "share"]), about)
+}
+
+fn planned() -> Json {
+    let mut properties = json!({
         "rollout": { "anyOf": [reference("RolloutState"), { "type": "null" }] },
         "planned": {
             "type": ["object", "null"],
@@ -112,6 +143,9 @@ fn planned() -> Json {
         },
         "warnings": array(&reference("Notice")),
     });
+    if let (Json::Object(all), Json::Object(own)) = (&mut properties, effect()) {
+        all.extend(own);
+    }
     object(properties, &["warnings"])
 }
 
@@ -135,6 +169,8 @@ fn analysis() -> Json {
         "steps": number(),
         "shares": array(&json!({ "type": "number" })),
         "exposureMs": number(),
+        "stepMs": described(number(), "Since the phase, or its step, began; pauses left out"),
+        "pausedMs": described(number(), "While it is paused: for so long"),
         "minDurationMs": number(),
         "minSamples": number(),
         "samples": { "type": "object", "additionalProperties": number() },

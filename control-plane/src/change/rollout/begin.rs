@@ -42,8 +42,22 @@ impl Ids {
     }
 }
 
+/// What becomes of the rollout that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Running {
+    /// None does, or it has ended.
+    None,
+    /// It is the very same.
+    Same,
+    /// It gets another plan.
+    Replanned,
+    /// Another one takes its place.
+    Superseded,
+}
+
 /// Steps that begin a rollout, and what they rest on beside route and state.
 pub(super) struct Begun {
+    pub(super) running: Running,
     /// None: an identical rollout runs.
     steps: Vec<Step>,
     pub(super) guards: Vec<Compare>,
@@ -52,11 +66,6 @@ pub(super) struct Begun {
 }
 
 impl Begun {
-    /// An identical rollout runs.
-    pub(super) fn is_empty(&self) -> bool {
-        self.steps.is_empty()
-    }
-
     /// The state that is stored in the end.
     pub(super) fn first(&self) -> &State {
         // `begin` gives no empty list to whoever asks for it.
@@ -107,12 +116,14 @@ pub(super) async fn begin(
         Ok(_) => return Err(Refusal::Invalid(own)),
         Err(refused) => return Err(refusal(refused, own)),
     };
-    let steps = match begun {
-        Begin::Same => Vec::new(),
-        Begin::Fresh(step) | Begin::Replan(step) => vec![*step],
-        Begin::Supersede(steps) => Vec::from(*steps),
+    let (running, steps) = match begun {
+        Begin::Same => (Running::Same, Vec::new()),
+        Begin::Fresh(step) => (Running::None, vec![*step]),
+        Begin::Replan(step) => (Running::Replanned, vec![*step]),
+        Begin::Supersede(steps) => (Running::Superseded, Vec::from(*steps)),
     };
     Ok(Begun {
+        running,
         steps,
         guards,
         before,
@@ -125,7 +136,14 @@ fn refusal(refused: Refused, own: Vec<Fault>) -> Refusal {
             faults.extend(own);
             Refusal::Invalid(faults)
         }
-        Refused::CandidateIsStable(name) => Refusal::CandidateIsStable(name),
+        Refused::CandidateIsStable(name) => {
+            let at = Pointer::root().key("candidate");
+            let message = format!(
+                "{name} serves as a stable target of the route already: a rollout has nothing to move"
+            );
+            let fault = Fault::new(&at, "candidate_is_stable", message);
+            Refusal::CandidateIsStable(Box::new(fault))
+        }
         Refused::OtherCanary(name) => {
             let at = Pointer::root().key("candidate");
             let message = format!("{name} is the route's canary and has a share: move it first");
@@ -175,7 +193,11 @@ fn readable_route<'a>(current: &'a Current, name: &str) -> Result<&'a v1::Route,
     match &current.route {
         Some(route) => Ok(route),
         None if current.route_revision == Revision::default() => {
-            Err(Refusal::NotFound(format!("config/routes/{name}")))
+            let at = Pointer::root().key("route");
+            let message = format!("there is no route {name:?}");
+            let what = format!("config/routes/{name}");
+            let faults = vec![Fault::new(&at, "not_found", message)];
+            Err(Refusal::Missing { what, faults })
         }
         None => Err(Refusal::Unreadable {
             revision: current.route_revision,

@@ -20,7 +20,7 @@ use crate::{
     auth::{Actor, Via},
     rollout::{
         commit::Prepared,
-        explained, machine,
+        machine, next,
         record::{self, ActorKind, Said},
         state::State,
     },
@@ -32,7 +32,7 @@ pub(crate) use verb::Ran;
 pub(crate) use verb::verb;
 
 /// What a person said, for the record.
-pub(super) fn said(actor: &Actor, asked: &Asked, verb: &str, id: &str, state: &State) -> Said {
+pub(super) fn said(actor: &Actor, asked: &Asked, verb: &str, id: &str) -> Said {
     Said {
         actor: record::Actor {
             kind: ActorKind::User,
@@ -47,7 +47,6 @@ pub(super) fn said(actor: &Actor, asked: &Asked, verb: &str, id: &str, state: &S
         // The audit record's id: nobody else has it.
         nonce: id.to_owned(),
         at: crate::clock::unix().as_secs(),
-        evidence: explained::of(state),
     }
 }
 
@@ -79,7 +78,12 @@ fn write<A: serde::Serialize>(
 
 /// A state as the API shows it.
 pub(crate) fn shown(state: &State) -> Result<Json, Refusal> {
-    serde_json::to_value(state).map_err(|bad| Refusal::Internal(bad.to_string()))
+    let told = serde_json::to_value(state);
+    let mut told = told.map_err(|bad| Refusal::Internal(bad.to_string()))?;
+    if state.phase.is_terminal() {
+        told["endedBecause"] = next::ended(state).into();
+    }
+    Ok(told)
 }
 
 /// What a running rollout refuses to others.

@@ -37,6 +37,7 @@ const READING_DELAY_MS_MIN: u64 = 5_000;
 /// # Errors
 /// [`Refusal::Invalid`]: the plan is none.
 pub(super) async fn tell(plane: &Plane, current: &Current, state: &State) -> Result<Json, Refusal> {
+    let state = &newest(state);
     let plan = Plan::compile(&state.plan).map_err(Refusal::Invalid)?;
     let mut told = json!({ "plan": show::planned(&plan), "queryFaults": [] });
     let Some(source) = &plane.source else {
@@ -67,6 +68,15 @@ pub(super) async fn tell(plane: &Plane, current: &Current, state: &State) -> Res
         Err(untold) => told["sourceProblem"] = json!(untold.to_string()),
     }
     Ok(told)
+}
+
+/// The plan that holds in the end: one that was changed within a step waits for the next.
+fn newest(state: &State) -> State {
+    let mut state = state.clone();
+    if let Some(plan) = state.next_plan.take() {
+        state.plan = plan;
+    }
+    state
 }
 
 /// The route's traffic of the last minutes.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json, json};
 use serin_proto::{document::read_rollout_strict, unit::Revision, v1};
 
 use super::{
-    begin::{Begun, Ids, begin},
+    begin::{Begun, Ids, Running, begin},
     planned, said, shown, write,
 };
 use crate::{
@@ -19,9 +19,8 @@ use crate::{
         idempotency::{self, Known, Slot},
         judging::check_size,
     },
-    failpoint,
     plane::Plane,
-    rollout::commit::Current,
+    rollout::{commit::Current, state::State},
 };
 
 /// What a start came to.
@@ -37,8 +36,41 @@ pub(crate) struct Started {
     pub(crate) warnings: Vec<Notice>,
     /// What it would come to: of a dry run alone.
     pub(crate) planned: Option<Json>,
+    /// The running rollout whose place it takes, and whose share goes to 0.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) supersedes: Option<Superseded>,
+    /// The running rollout goes on with this plan, from its next step on.
+    #[serde(default)]
+    pub(crate) plan_changed: bool,
+    /// The very same runs already.
+    #[serde(default)]
+    pub(crate) unchanged: bool,
     /// The id of the audit record, if anything was written.
     pub(crate) audit: Option<String>,
+}
+
+/// A running rollout that another one ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Superseded {
+    pub(crate) id: String,
+    /// Name of the target.
+    pub(crate) candidate: String,
+    /// Percent, at that moment.
+    pub(crate) share: f64,
+}
+
+impl Started {
+    /// What it means to the rollout that runs, as REST tells it: what does not apply is left out.
+    pub(crate) fn effect(&self) -> Map<String, Json> {
+        let told = [
+            ("supersedes", json!(self.supersedes)),
+            ("planChanged", json!(self.plan_changed)),
+            ("unchanged", json!(self.unchanged)),
+        ];
+        let applies = |value: &Json| !matches!(value, Json::Null | Json::Bool(false));
+        let told = told.into_iter().filter(|(_, value)| applies(value));
+        told.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
 }
 
 /// Begins a rollout on a route.
@@ -80,11 +112,7 @@ pub(crate) async fn start(
             actor: &actor,
             asked: &asked,
         };
-        let started = carry_out(&plane, &actor, &asked, &deed).await?;
-        if started.audit.is_some() {
-            failpoint::reach(Word::Start.as_str(), "after");
-        }
-        Ok(started)
+        carry_out(&plane, &actor, &asked, &deed).await
     };
     plane.finish(work).await
 }
@@ -113,11 +141,21 @@ impl Deed for Start<'_> {
         };
         let current = Current::read(&*plane.store, &self.plan.route).await?;
         let begun = begin(plane, &current, &self.plan, self.ids.clone(), false).await?;
-        if begun.is_empty() {
-            return Ok(Judged::Answer(self.same(&current)?));
-        }
         if self.asked.dry_run {
-            return Ok(Judged::Answer(self.planned(plane, &current, &begun).await?));
+            // It is asked of the source: each query once.
+            let planned = planned::tell(plane, &current, begun.first()).await?;
+            let answer = self.answer(&current, &begun, begun.first())?;
+            return Ok(Judged::Answer(Started {
+                planned: Some(planned),
+                ..answer
+            }));
+        }
+        if begun.running == Running::Same {
+            let answer = self.answer(&current, &begun, begun.first())?;
+            return Ok(Judged::Answer(Started {
+                revision: current.state_revision,
+                ..answer
+            }));
         }
         self.written(id, &current, begun, slot)
     }
@@ -128,15 +166,24 @@ impl Deed for Start<'_> {
 }
 
 impl Start<'_> {
-    /// It runs already.
-    fn same(&self, current: &Current) -> Result<Started, Refusal> {
-        let state = current.state.as_ref().map(shown).transpose()?;
+    /// What is to be told of it, written or not.
+    fn answer(&self, current: &Current, begun: &Begun, state: &State) -> Result<Started, Refusal> {
+        let running = current
+            .running()
+            .filter(|_| begun.running == Running::Superseded);
         Ok(Started {
-            state: state.unwrap_or_default(),
+            state: shown(state)?,
             created: false,
-            revision: current.state_revision,
+            revision: current.as_of,
             warnings: self.warnings(),
             planned: None,
+            supersedes: running.map(|old| Superseded {
+                id: old.rollout_id.clone(),
+                candidate: old.candidate.target.clone(),
+                share: old.share,
+            }),
+            plan_changed: begun.running == Running::Replanned,
+            unchanged: begun.running == Running::Same,
             audit: None,
         })
     }
@@ -148,44 +195,14 @@ impl Start<'_> {
         begun: Begun,
         slot: Option<Slot>,
     ) -> Result<Judged<Started>, Refusal> {
-        let said = said(
-            self.actor,
-            self.asked,
-            Word::Start.as_str(),
-            id,
-            begun.first(),
-        );
+        let said = said(self.actor, self.asked, Word::Start.as_str(), id);
         let prepared = begun.prepare(current, &said)?;
-        let before = current.running().map(|state| &state.rollout_id);
         let answer = Started {
-            created: before != Some(&prepared.state.rollout_id),
-            state: shown(&prepared.state)?,
-            revision: current.as_of,
-            warnings: self.warnings(),
-            planned: None,
+            created: begun.running != Running::Replanned,
             audit: Some(id.to_owned()),
+            ..self.answer(current, &begun, &prepared.state)?
         };
-        failpoint::reach(Word::Start.as_str(), "before");
         write(prepared, Word::Start, begun.guards, slot, answer)
-    }
-
-    /// What it would come to: each query is asked once.
-    async fn planned(
-        &self,
-        plane: &Plane,
-        current: &Current,
-        begun: &Begun,
-    ) -> Result<Started, Refusal> {
-        let state = begun.first();
-        let planned = planned::tell(plane, current, state).await?;
-        Ok(Started {
-            state: shown(state)?,
-            created: false,
-            revision: current.as_of,
-            warnings: self.warnings(),
-            planned: Some(planned),
-            audit: None,
-        })
     }
 
     fn warnings(&self) -> Vec<Notice> {

@@ -16,7 +16,7 @@ use crate::{
         commit::{Deed, Judged, carry_out},
         idempotency::{self, Known, Slot},
     },
-    clock, failpoint,
+    clock,
     plane::Plane,
     rollout::{
         commit::{Current, prepare},
@@ -65,9 +65,7 @@ pub(crate) async fn verb(
             actor: &actor,
             asked: &asked,
         };
-        let ran = carry_out(&plane, &actor, &asked, &deed).await?;
-        failpoint::reach(word(&deed.verb).as_str(), "after");
-        Ok(ran)
+        carry_out(&plane, &actor, &asked, &deed).await
     };
     plane.finish(work).await
 }
@@ -142,10 +140,15 @@ impl Run<'_> {
             Verb::Undo(_) => Verb::Undo(undo(state, current)?),
             verb => verb.clone(),
         };
+        if let Verb::Gate { gate, .. } = &verb
+            && let Some(unknown) = unknown_gate(state, gate)
+        {
+            return Err(unknown);
+        }
         let event = Event::Verb(verb);
         let step = machine::step(state, &event, clock::unix().as_secs()).map_err(refused)?;
         let word = word(&self.verb);
-        let said = said(self.actor, self.asked, word.as_str(), id, state);
+        let said = said(self.actor, self.asked, word.as_str(), id);
         let prepared = prepare(current, Some(state), None, vec![step], &said)?;
         let answer = Ran {
             state: shown(&prepared.state)?,
@@ -155,7 +158,6 @@ impl Run<'_> {
         if self.asked.dry_run || prepared.changes.is_empty() {
             return Ok(Judged::Answer(answer));
         }
-        failpoint::reach(word.as_str(), "before");
         let answer = Ran {
             audit: Some(id.to_owned()),
             ..answer
@@ -178,20 +180,13 @@ impl Run<'_> {
             machine::step(old, &event, clock::unix().as_secs()).map_err(refused)?;
         }
         let begun = begin::begin(plane, current, &plan, begin::Ids::new(), true).await?;
-        let said = said(
-            self.actor,
-            self.asked,
-            Word::Retry.as_str(),
-            id,
-            begun.first(),
-        );
+        let said = said(self.actor, self.asked, Word::Retry.as_str(), id);
         let prepared = begun.prepare(current, &said)?;
         let answer = Ran {
             state: shown(&prepared.state)?,
             revision: current.as_of,
             audit: Some(id.to_owned()),
         };
-        failpoint::reach(Word::Retry.as_str(), "before");
         write(prepared, Word::Retry, begun.guards, slot, answer)
     }
 }
@@ -237,6 +232,20 @@ fn is_same(a: &v1::Traffic, b: &v1::Traffic) -> bool {
         traffic
     };
     meant(a) == meant(b)
+}
+
+/// A gate that no plan of a running rollout names.
+fn unknown_gate(state: &State, gate: &str) -> Option<Refusal> {
+    let known: Vec<&str> = machine::gates(state).collect();
+    if state.phase.is_terminal() || known.contains(&gate) {
+        return None;
+    }
+    let known = match known.as_slice() {
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    };
+    let what = format!("gate {gate:?}: the plan names {known}");
+    Some(Refusal::NotFound(what))
 }
 
 fn refused(illegal: Illegal) -> Refusal {

@@ -25,6 +25,13 @@ pub(super) fn started(started: Started) -> v1::StartRolloutResponse {
         warnings: started.warnings.into_iter().map(notice).collect(),
         planned: started.planned.map(|planned| planned.to_string()),
         audit_id: started.audit.unwrap_or_default(),
+        supersedes: started.supersedes.map(|old| v1::SupersededRollout {
+            id: old.id,
+            candidate: old.candidate,
+            share: old.share,
+        }),
+        plan_changed: started.plan_changed,
+        unchanged: started.unchanged,
     }
 }
 
@@ -74,7 +81,19 @@ fn state(json: &Json) -> v1::RolloutState {
         ended_at: text(json, "/endedAt"),
         ended_because: text(json, "/endedBecause"),
         json: json.to_string(),
+        undone: json.get("undone") == Some(&Json::Bool(true)),
+        by_hand: by_hand(json),
     }
+}
+
+fn by_hand(json: &Json) -> Option<v1::RolloutByHand> {
+    let told = json.get("byHand").filter(|told| told.is_object())?;
+    Some(v1::RolloutByHand {
+        verb: text(told, "/verb"),
+        by: text(told, "/by"),
+        reason: text(told, "/reason"),
+        at: text(told, "/at"),
+    })
 }
 
 fn plan(json: &Json) -> Option<Rollout> {
@@ -187,6 +206,7 @@ mod tests {
             "step": 1, "share": 5.0, "gates": {"go-on": {"open": true}}, "pauseReasons": ["User"],
             "baseWeights": {"gpt": 100.0}, "plan": {"route": "chat", "candidate": "claude"},
             "verdict": {"kind": "pass", "why": "w"}, "clocks": {"stepMs": "183000"},
+            "undone": true, "byHand": {"verb": "pause", "by": "ada", "reason": "r", "at": "t"},
         });
         let told = state(&json);
         assert_eq!((told.seq, told.step, told.share), (17, Some(1), 5.0));
@@ -203,6 +223,10 @@ mod tests {
             Some("pass".to_owned())
         );
         assert!(told.json.contains("183000"));
+        assert_eq!(
+            (told.undone, told.by_hand.map(|told| told.by)),
+            (true, Some("ada".to_owned()))
+        );
         let bare = state(&json!({"rolloutId": "a"}));
         assert_eq!((bare.seq, bare.step, bare.verdict), (0, None, None));
     }

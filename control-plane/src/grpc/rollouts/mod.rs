@@ -167,7 +167,8 @@ async fn list(call: Call, asks: ListRolloutsRequest) -> Result<ListRolloutsRespo
     if let Some(phase) = &filter.phase
         && !Phase::WORDS.contains(&phase.as_str())
     {
-        let text = format!("is none: it is one of {}", Phase::WORDS.join(", "));
+        let words = Phase::WORDS.join(", ");
+        let text = format!("there is no phase {phase:?}: it is one of {words}");
         return Err(malformed("phase", "unknown_word", &text));
     }
     let part = part(asks.limit, asks.page_token)?;

@@ -2,7 +2,8 @@
 //!
 //! Runners publish the newest state of their rollout after each commit; what a gauge says is read off
 //! it when somebody scrapes. How a rollout ended and how long it was paused is read off two states that
-//! follow each other, so whoever committed the later one, it counts. Only the leader runs rollouts:
+//! follow each other, and transitions are counted as their records are heard of, so whoever committed
+//! them, they count. Only the leader runs rollouts:
 //! when it leads no more, all of it is forgotten, for another tells it from there on. A route is told
 //! until an hour after its rollout has ended.
 
@@ -123,7 +124,10 @@ impl Metrics {
         let now = clock::now();
         let mut routes = self.rollouts.lock();
         let route = routes.entry(state.route.clone()).or_default();
-        self.rollouts.show(route, Shown::of(state, plan), now);
+        // What was read before somebody's step may come after what was heard of it.
+        if route.seq() <= Some(state.seq) {
+            self.rollouts.show(route, Shown::of(state, plan), now);
+        }
     }
 
     /// The route has no rollout any more.
@@ -144,19 +148,33 @@ impl Metrics {
         });
     }
 
-    /// What a tick, or somebody, decided.
-    pub(crate) fn decision(&self, route: &str, decision: Decision) {
-        let word = shown::decision(decision);
+    /// A tick decided to hold.
+    pub(crate) fn held(&self, route: &str) {
+        let word = shown::decision(Decision::Hold);
         self.rollouts.with(route, |route| {
             add(&mut route.counted.decisions, &DECISION_WORDS, word);
         });
     }
 
-    /// A record was written. Names that are no transition's are not counted.
-    pub(crate) fn transition(&self, route: &str, name: &'static str) {
-        self.rollouts.with(route, |route| {
-            add(&mut route.counted.transitions, &TRANSITIONS, name);
-        });
+    /// A record was heard of, whoever wrote it: the state that came with it, unless a newer one is
+    /// told already, its transition and its decision. Names that are no transition's (`gate`) count
+    /// as decisions alone.
+    pub(crate) fn stepped(&self, (state, plan): (&State, &Plan), name: &str, decided: Decision) {
+        let now = clock::now();
+        let mut routes = self.rollouts.lock();
+        let route = routes.entry(state.route.clone()).or_default();
+        if route.seq() < Some(state.seq) {
+            let shown = Shown::of(state, plan);
+            // Who leads since yesterday has not told what is undone today.
+            if let (None, Some(result)) = (&route.shown, shown.end()) {
+                route.counted.ended(result);
+                route.counted.flagger.ended(result, None, &shown);
+            }
+            self.rollouts.show(route, shown, now);
+        }
+        let word = shown::decision(decided);
+        add(&mut route.counted.transitions, &TRANSITIONS, name);
+        add(&mut route.counted.decisions, &DECISION_WORDS, word);
     }
 
     /// A tick has ended.
@@ -250,6 +268,13 @@ impl Rollouts {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Route>> {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Route {
+    /// Of the newest record that is told; `None`: nothing is.
+    fn seq(&self) -> Option<u64> {
+        self.shown.as_ref().map(|shown| shown.seq)
     }
 }
 

@@ -19,6 +19,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
     pub(super) id: String,
+    /// Of the route's newest record.
+    pub(super) seq: u64,
     pub(super) candidate: String,
     pub(super) phase: Phase,
     /// None twice; empty unless it is paused.
@@ -49,6 +51,7 @@ impl Shown {
         let required = step.and_then(|step| steps.get(step)).filter(|_| asks);
         Self {
             id: state.rollout_id.clone(),
+            seq: state.seq,
             candidate: state.candidate.target.clone(),
             phase: state.phase,
             reasons: state.pause_reasons.clone(),
@@ -64,6 +67,12 @@ impl Shown {
             started_at: time(&state.started_at),
             ended_at: time(&state.ended_at),
         }
+    }
+
+    /// How it has ended.
+    pub(super) fn end(&self) -> Option<Completed> {
+        let undone = self.undone.then_some(Completed::Undone);
+        undone.or_else(|| completed(self.phase))
     }
 
     /// How `before` ended, and after what time, if this is what came after it.

@@ -51,6 +51,11 @@ pub(super) fn set_sub(state: &mut State, sub: Sub) {
     }
 }
 
+/// How long a rollout may not be ready (T3): streams that must end first are given their time.
+pub(in crate::rollout) fn deadline_ms(state: &State, plan: &Plan) -> u64 {
+    plan.progress_deadline_ms.saturating_add(state.settle_ms)
+}
+
 /// Another share, or the same anew: nothing seen before says anything about it.
 pub(super) fn expose(run: &mut Run<'_>, share: Share) {
     let state = &mut run.state;
@@ -120,16 +125,18 @@ pub fn stand(state: &State, plan: &Plan) -> Stand {
 }
 
 /// A window of a warm-up was consumed: was it the last? A warm-up that somebody wrote is as long as
-/// written; otherwise the canary's answers must have caught up with its share.
-pub(super) fn warm(run: &mut Run<'_>) {
+/// written; otherwise the canary's answers must have caught up with its share. Whether it was.
+pub(super) fn warm(run: &mut Run<'_>) -> bool {
     let state = &run.state;
     let warmed_ms = state.cursor_ms.saturating_sub(state.exposure_start_ms);
     let is_settled = run.plan.analysis.warmup_ms.is_some()
         || run.analyst.settled(&state.analysis)
         || warmed_ms >= state.warmup_max_ms;
-    if warmed_ms >= state.warmup_ms && is_settled {
+    let is_warm = warmed_ms >= state.warmup_ms && is_settled;
+    if is_warm {
         set_sub(&mut run.state, Sub::Analysing);
     }
+    is_warm
 }
 
 fn percent(share: Share) -> f64 {

@@ -30,6 +30,23 @@ pub(super) fn all_say(run: &Run<'_>, kind: HookKind, word: &str) -> bool {
     })
 }
 
+/// The webhook that does not say so, and what it says instead.
+pub(super) fn withheld(run: &Run<'_>, kind: HookKind, word: &str) -> Option<String> {
+    let (state, hooks) = (&run.state, &run.plan.analysis.webhooks);
+    let mut hooks = hooks.iter().filter(|hook| hook.kind == kind);
+    hooks.find_map(|hook| {
+        let heard = state.hooks.get(&hook.name);
+        let answer = heard.map_or("", |heard| heard.answer.as_str());
+        let said = match (answer, heard.map_or("", |heard| heard.why.as_str())) {
+            ("", _) => "has not answered yet".to_owned(),
+            (answer, "") => format!("said {answer}"),
+            (answer, why) => format!("said {answer}: {why}"),
+        };
+        let (name, kind) = (&hook.name, kind.word());
+        (answer != word).then(|| format!("webhook {name} ({kind}) {said}"))
+    })
+}
+
 /// Whether the gates behind the present step are open.
 pub(super) fn may_increase(run: &Run<'_>) -> bool {
     let gate = gate_of_step(run);

@@ -83,8 +83,8 @@ fn names_gates(state: &State) -> bool {
     gates(state).next().is_some()
 }
 
-/// Gates that the plan names.
-pub(super) fn gates(state: &State) -> impl Iterator<Item = &str> {
+/// Gates that the plan names, and the one that waits for the next step.
+pub fn gates(state: &State) -> impl Iterator<Item = &str> {
     let plans = std::iter::once(&state.plan).chain(&state.next_plan);
     plans.flat_map(|plan| {
         let steps = plan.steps.iter().map(|step| step.gate.as_str());

@@ -40,8 +40,6 @@ pub(super) struct Seen {
     pub(super) opened: Option<Transition>,
     /// Time in which nothing was committed, if the lease ended in it.
     pub(super) gap_ms: Option<u64>,
-    /// The probe of Preflight: it is neither down nor is its breaker open.
-    pub(super) is_up: bool,
 }
 
 /// Takes the reading in. `elapsed_ms` is bounded already.
@@ -54,10 +52,7 @@ pub(super) fn look(run: &mut Run<'_>, tick: &Tick, elapsed_ms: u64, all_acked: b
     };
     let seen = match &tick.reading {
         Reading::Failed(untold) => failed(run, untold),
-        Reading::Checked(checked) => Seen {
-            is_up: checked.faults.is_empty() && !checked.candidate_down,
-            ..told
-        },
+        Reading::Checked(_) => told,
         Reading::Opening(opening) if sub == Some(Sub::Applying) && all_acked && is_exposed => {
             Seen {
                 opened: Some(exposure::open(run, opening)),
@@ -105,8 +100,12 @@ fn window(run: &mut Run<'_>, measured: &Measured, elapsed_ms: u64) -> Seen {
     }
     let mut seen = weighed(run, judged, measured, stand.warming);
     seen.gap_ms = covered.gap_ms.filter(|_| !run.state.promoted);
-    if exposure::sub(run.here()) == Some(Sub::Warming) {
-        exposure::warm(run);
+    if exposure::sub(run.here()) == Some(Sub::Warming) && exposure::warm(run) {
+        let said = run.state.verdict.as_mut();
+        let said = said.filter(|told| told.kind == Verdict::Inconclusive);
+        if let Some(told) = said {
+            "warm: counts are judged from now on".clone_into(&mut told.why);
+        }
     }
     seen
 }

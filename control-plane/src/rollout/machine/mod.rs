@@ -20,6 +20,7 @@ mod moves;
 mod pause;
 mod replan;
 mod run;
+mod size;
 mod start;
 mod tell;
 mod tick;
@@ -27,13 +28,14 @@ mod verb;
 mod wanted;
 
 pub use exposure::stand;
-pub use legal::legal;
+pub use legal::{gates, legal};
 pub use run::step;
 pub use start::{Begin, Refused, Start, begin};
 pub use tell::{flagger_word, standing};
 pub use wanted::{Wanted, queries, wanted};
 
 pub(super) use analyst::{Analyst, Statistics};
+pub(super) use exposure::deadline_ms;
 pub(super) use moves::wall;
 pub(super) use run::step_by;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::{
     analyst::{Analyst, Statistics},
     moves::wall,
     run::{Run, step_by},
-    tell,
+    size, tell,
 };
 use crate::{
     analysis::evidence::Analysis,
@@ -96,6 +96,7 @@ pub(in crate::rollout) fn begin_by(
     // What has failed is not cleared by another plan.
     if is_same && plan.policy == PlanPolicy::NextStep && !running.failed {
         fixed_at_start(running, &plan)?;
+        fits_beside(running, start.plan, &plan)?;
         let event = Event::Replanned {
             plan: Box::new(start.plan.clone()),
         };
@@ -155,6 +156,24 @@ fn fixed_at_start(running: &State, plan: &Plan) -> Result<(), Refused> {
     Err(Refused::Invalid(vec![Fault::new(&at, "fixed", advice)]))
 }
 
+/// While it waits for the next step a changed plan is kept beside the present one, and afterwards
+/// alone.
+fn fits_beside(running: &State, document: &v1::Rollout, plan: &Plan) -> Result<(), Refused> {
+    let present = Plan::of(running).map_err(Refused::Invalid)?;
+    let invalid = |fault| Refused::Invalid(vec![fault]);
+    let mut state = State {
+        analysis: Analysis::default(),
+        hooks: BTreeMap::new(),
+        next_plan: Some(document.clone()),
+        ..running.clone()
+    };
+    let advice = "shorten it, or write planPolicy: restart";
+    size::check(&state, &present, advice).map_err(invalid)?;
+    state.next_plan = None;
+    state.plan.clone_from(document);
+    size::check(&state, plan, advice).map_err(invalid)
+}
+
 /// T1. The state before is that of the route's last rollout, which has ended.
 fn first(before: Option<&State>, start: &Start<'_>, plan: Plan, at: u64) -> Result<Step, Refused> {
     let base_weights = base_weights(before, start)?;
@@ -206,6 +225,7 @@ fn first(before: Option<&State>, start: &Start<'_>, plan: Plan, at: u64) -> Resu
         failed: false,
         guard: None,
         ended_because: String::new(),
+        by_hand: None,
         cursor_ms: 0,
         exposure_start_ms: 0,
         warmup_ms: 0,
@@ -216,6 +236,8 @@ fn first(before: Option<&State>, start: &Start<'_>, plan: Plan, at: u64) -> Resu
         started_at: wall(at),
         ended_at: String::new(),
     };
+    let advice = "fewer quantiles, metrics or webhooks, or shorter ones";
+    size::check(&state, &plan, advice).map_err(|fault| Refused::Invalid(vec![fault]))?;
     Ok(opened(state, plan, at))
 }
 

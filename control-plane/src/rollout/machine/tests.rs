@@ -8,6 +8,8 @@ mod hooks;
 mod invariants;
 mod model;
 mod plans;
+mod preflight;
+mod size;
 pub(in crate::rollout) mod source;
 mod stale;
 mod transitions;

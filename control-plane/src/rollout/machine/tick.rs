@@ -9,7 +9,7 @@ use super::{
 use crate::{
     analysis::verdict::Verdict,
     rollout::{
-        event::{Decision, Reading, Tick, Transition, share_of},
+        event::{Checked, Decision, Reading, Tick, Transition, share_of},
         plan::HookKind,
         state::{PauseReason, Phase, Sub, Told},
     },
@@ -33,34 +33,32 @@ pub(super) fn passed(run: &mut Run<'_>, tick: &Tick) -> Option<Transition> {
 /// T2, T3.
 fn pending(run: &mut Run<'_>, tick: &Tick, elapsed_ms: u64) -> Option<Transition> {
     run.state.clocks.step_ms += elapsed_ms;
-    let waited_ms = run.state.clocks.step_ms;
-    let Some(why) = missing(run, tick) else {
-        let kind = HookKind::ConfirmRollout;
-        let has_gate = run
-            .plan
-            .analysis
-            .webhooks
-            .iter()
-            .any(|hook| hook.kind == kind);
-        let moved = run.transition("t2", Decision::Hold, "routers and metrics are ready");
-        run.state.phase = if has_gate {
-            Phase::WaitingRollout
-        } else {
-            Phase::Preflight
-        };
-        run.state.verdict = None;
-        run.state.clocks.step_ms = 0;
-        return Some(moved);
+    if let Some(told) = missing(run, tick) {
+        return overdue(run, run.state.clocks.step_ms, told);
+    }
+    let kind = HookKind::ConfirmRollout;
+    let has_gate = run
+        .plan
+        .analysis
+        .webhooks
+        .iter()
+        .any(|hook| hook.kind == kind);
+    let moved = run.transition("t2", Decision::Hold, "routers and metrics are ready");
+    run.state.phase = if has_gate {
+        Phase::WaitingRollout
+    } else {
+        Phase::Preflight
     };
-    let kind = Verdict::Inconclusive;
-    let told = Told { kind, why };
+    run.state.verdict = None;
+    run.state.clocks.step_ms = 0;
+    Some(moved)
+}
+
+/// T3: what is still missing is told, and waited for until the deadline.
+fn overdue(run: &mut Run<'_>, waited_ms: u64, told: Told) -> Option<Transition> {
     let reason = format!("not ready in time: {}", told.why);
     run.state.verdict = Some(told);
-    let deadline_ms = run
-        .plan
-        .progress_deadline_ms
-        .saturating_add(run.state.settle_ms);
-    if waited_ms < deadline_ms {
+    if waited_ms < exposure::deadline_ms(&run.state, &run.plan) {
         return None;
     }
     let moved = run.transition("t3", Decision::RollBack, reason.clone());
@@ -68,37 +66,49 @@ fn pending(run: &mut Run<'_>, tick: &Tick, elapsed_ms: u64) -> Option<Transition
     Some(moved)
 }
 
+fn not_yet(why: impl Into<String>) -> Told {
+    let kind = Verdict::Inconclusive;
+    let why = why.into();
+    Told { kind, why }
+}
+
 /// What a rollout still needs before it may begin.
-fn missing(run: &Run<'_>, tick: &Tick) -> Option<String> {
+fn missing(run: &Run<'_>, tick: &Tick) -> Option<Told> {
     let fleet = tick.fleet;
     if !all_acked(tick) {
-        return Some(format!(
-            "{} of {} routers acknowledged",
-            fleet.acked, fleet.live
-        ));
+        let (acked, live) = (fleet.acked, fleet.live);
+        return Some(not_yet(format!("{acked} of {live} routers acknowledged")));
     }
-    let checked = match &tick.reading {
-        Reading::Checked(checked) => checked,
-        Reading::Failed(untold) => return Some(untold.to_string()),
-        _ => return Some("metrics were not asked yet".to_owned()),
+    let checked = match checked(&tick.reading) {
+        Ok(checked) => checked,
+        Err(told) => return Some(told),
     };
-    if !checked.faults.is_empty() {
-        return Some(checked.faults.join("; "));
-    }
     if checked.canary_series_on < fleet.live {
-        let seen = checked.canary_series_on;
-        return Some(format!(
-            "{seen} of {} routers show the candidate's series",
-            fleet.live
-        ));
+        let (seen, live) = (checked.canary_series_on, fleet.live);
+        let why = format!("{seen} of {live} routers show the candidate's series");
+        return Some(not_yet(why));
     }
     let left_ms = run.state.settle_ms.saturating_sub(run.state.clocks.step_ms);
-    (left_ms > 0).then(|| {
-        format!(
-            "streams of its older definition may run for {} s more",
-            left_ms / 1_000
-        )
-    })
+    let left_s = left_ms / 1_000;
+    let why = || format!("streams of its older definition may run for {left_s} s more");
+    (left_ms > 0).then(|| not_yet(why()))
+}
+
+/// What was looked for, if all of it could be asked.
+fn checked(reading: &Reading) -> Result<&Checked, Told> {
+    let kind = Verdict::Error;
+    match reading {
+        Reading::Checked(checked) if checked.faults.is_empty() => Ok(checked),
+        Reading::Checked(checked) => Err(Told {
+            kind,
+            why: checked.faults.join("; "),
+        }),
+        Reading::Failed(untold) => Err(Told {
+            kind,
+            why: untold.to_string(),
+        }),
+        _ => Err(not_yet("metrics were not asked yet")),
+    }
 }
 
 fn all_acked(tick: &Tick) -> bool {
@@ -150,7 +160,7 @@ fn active(run: &mut Run<'_>, tick: &Tick, elapsed_ms: u64) -> Option<Transition>
         return moved;
     }
     if let Phase::Preflight = run.state.phase {
-        return preflight(run, &seen);
+        return preflight(run, tick, elapsed_ms);
     }
     match pause::due(run, &seen) {
         Some(Ok(paused)) => Some(paused),
@@ -176,12 +186,40 @@ fn anew(run: &mut Run<'_>, seen: &Seen) -> Option<Transition> {
     Some(moved)
 }
 
-/// T5.
-fn preflight(run: &mut Run<'_>, seen: &Seen) -> Option<Transition> {
-    let passed = seen.is_up
-        && hook::all_say(run, HookKind::PreRollout, "passed")
-        && hook::all_say(run, HookKind::ConfirmTrafficIncrease, "open");
-    passed.then(|| moves::first_step(run))
+/// T5, and T3 for a candidate that does not come up. Webhooks wait as long as they want: somebody
+/// answers them so.
+fn preflight(run: &mut Run<'_>, tick: &Tick, elapsed_ms: u64) -> Option<Transition> {
+    if let Some(told) = down(run, &tick.reading) {
+        run.state.clocks.inconclusive_ms += elapsed_ms;
+        return overdue(run, run.state.clocks.inconclusive_ms, told);
+    }
+    run.state.clocks.inconclusive_ms = 0;
+    let kinds = [
+        (HookKind::PreRollout, "passed"),
+        (HookKind::ConfirmTrafficIncrease, "open"),
+    ];
+    let mut awaited = kinds.iter();
+    if let Some(why) = awaited.find_map(|(kind, word)| hook::withheld(run, *kind, word)) {
+        run.state.verdict = Some(not_yet(why));
+        return None;
+    }
+    run.state.verdict = None;
+    Some(moves::first_step(run))
+}
+
+/// Why the probe of the candidate is not passed. It asks the metrics alone.
+fn down(run: &Run<'_>, reading: &Reading) -> Option<Told> {
+    let checked = match checked(reading) {
+        Ok(checked) => checked,
+        Err(told) => return Some(told),
+    };
+    let (down, fresh) = (checked.down_on, checked.fresh);
+    let name = &run.state.candidate.target;
+    let why = match fresh {
+        0 => format!("no router has told of {name} yet"),
+        _ => format!("{name} is down, or its breaker open, on {down} of {fresh} routers"),
+    };
+    checked.candidate_down.then(|| not_yet(why))
 }
 
 /// T7, T17, T17a, T18: only a fresh `pass` of this exposure moves anything up.

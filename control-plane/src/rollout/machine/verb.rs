@@ -57,12 +57,12 @@ pub(super) fn asked(run: &mut Run<'_>, verb: &Verb) -> Asked {
     }
 }
 
+/// What is refused now is none of the choices.
 fn illegal(run: &Run<'_>, verb: &Verb, why: String) -> Illegal {
-    Illegal {
-        verb: word(verb),
-        why,
-        legal: legal(&run.state),
-    }
+    let verb = word(verb);
+    let mut legal = legal(&run.state);
+    legal.retain(|legal| *legal != verb);
+    Illegal { verb, why, legal }
 }
 
 fn standing(run: &Run<'_>) -> String {
@@ -70,6 +70,9 @@ fn standing(run: &Run<'_>) -> String {
     let phase = state.phase.word();
     let mut why = match state.phase {
         Phase::Paused => format!("the rollout is {phase} ({})", words(&state.pause_reasons)),
+        Phase::Succeeded if state.undone => {
+            "the rollout was undone, and the traffic is what it was before it".to_owned()
+        }
         _ => format!("the rollout is {phase}"),
     };
     if state.failed && !state.phase.is_terminal() {
@@ -169,6 +172,7 @@ fn undone(run: &mut Run<'_>, verb: &Verb, undo: Undo) -> Asked {
     let moved = run.transition("t20", Decision::RollBack, "undone by hand");
     run.state.undone = true;
     run.state.share = 0.0;
+    "undone by hand".clone_into(&mut run.state.ended_because);
     Ok(Some(moved))
 }
 

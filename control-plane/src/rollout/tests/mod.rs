@@ -1,6 +1,7 @@
 //! Rollouts over a store in memory, a router that takes everything, and samples that follow a
 //! script: what the controller does, tick by tick, without waiting.
 
+mod answers;
 mod beginning;
 mod beside;
 mod crash;
@@ -8,6 +9,7 @@ mod hooks;
 mod outbox;
 mod story;
 mod supervised;
+mod told;
 
 use std::{
     sync::{Arc, Mutex},

@@ -121,7 +121,11 @@ async fn a_server_that_is_not_there_is_no_connection() {
     let source = Prometheus::new(&url, Http::default());
     let told = SampleReader::now(&source).await.unwrap_err();
     assert_eq!(told.trouble, Trouble::Connect);
-    assert!(!told.why.contains("secret"), "{}", told.why);
+    let at = url.replace("u:secret@", "");
+    let begins = format!("Prometheus at {at} cannot be reached (no connection: ");
+    assert!(told.why.starts_with(&begins), "{}", told.why);
+    assert!(told.why.contains("see --prometheus"), "{}", told.why);
+    assert!(source.is_away.load(Ordering::Relaxed));
     for (failed, trouble) in [
         (
             crate::http::Failed::Timeout(ANSWER_TIME_MAX),
@@ -131,6 +135,23 @@ async fn a_server_that_is_not_there_is_no_connection() {
         (crate::http::Failed::Busy, Trouble::Connect),
     ] {
         assert_eq!(unanswered(&failed).trouble, trouble);
+    }
+}
+
+#[tokio::test]
+async fn a_query_that_is_refused_is_no_server_that_is_away() {
+    let refused = json!({ "status": "error", "error": "parse error" }).to_string();
+    let table = [
+        (400, refused, false),
+        (404, "404 page not found".to_owned(), true),
+        (200, "<html>".to_owned(), true),
+    ];
+    for (status, body, is_away) in table {
+        let (source, _heard) = answering(status, body.clone()).await;
+        let told = SampleReader::now(&source).await.unwrap_err();
+        let named = told.why.starts_with("Prometheus at http://127.0.0.1:");
+        assert_eq!(named, is_away, "{body}: {}", told.why);
+        assert_eq!(source.is_away.load(Ordering::Relaxed), is_away, "{body}");
     }
 }
 

@@ -151,6 +151,7 @@ fn a_check_looks_for_series_states_and_queries() {
     let mut source = source();
     let expected = Checked {
         canary_series_on: 1,
+        fresh: 1,
         ..Checked::default()
     };
     // No answer is an answer: the query can be asked.
@@ -162,7 +163,9 @@ fn a_check_looks_for_series_states_and_queries() {
     assert_eq!(checked(&source).faults, ["q: HTTP 400: parse error"]);
     let down = "serin_target_up{job=r,instance=a:1,route=chat,target=claude}";
     source.add(down, &[(source.now - 6_000, 0.0)]);
-    assert!(checked(&source).candidate_down);
+    let seen = checked(&source);
+    assert!(seen.candidate_down);
+    assert_eq!((seen.down_on, seen.fresh), (1, 1));
     source
         .series
         .retain(|series| series.labels.get("arm").is_none_or(|arm| arm != "canary"));

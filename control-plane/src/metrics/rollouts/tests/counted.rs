@@ -23,9 +23,9 @@ fn counters_are_there_at_0_when_a_rollout_starts_and_count_what_happens() {
         "nobody asked it"
     );
     metrics.verdict(ROUTE, Verdict::Fail);
-    metrics.decision(ROUTE, Decision::RollBack);
-    metrics.transition(ROUTE, "t9");
-    metrics.transition(ROUTE, "checkpoint");
+    let (now, plan_now) = (state("7f3a09c2b1d4", ANALYSING), plan());
+    metrics.stepped((&now, &plan_now), "t9", Decision::RollBack);
+    metrics.stepped((&now, &plan_now), "checkpoint", Decision::Hold);
     let mut redefined = state("7f3a09c2b1d4", Phase::Pending);
     redefined.analysis.restarts = 1;
     metrics.rollout(&redefined, &plan());
@@ -43,6 +43,7 @@ fn counters_are_there_at_0_when_a_rollout_starts_and_count_what_happens() {
             r#"serin_cp_verdicts_total{route="chat",verdict="fail"} 1"#,
             r#"serin_cp_verdicts_total{route="chat",verdict="error"} 0"#,
             r#"serin_cp_decisions_total{route="chat",decision="roll_back"} 1"#,
+            r#"serin_cp_decisions_total{route="chat",decision="hold"} 1"#,
             r#"serin_cp_rollout_transitions_total{route="chat",transition="t9"} 1"#,
             r#"serin_cp_rollout_evidence_restarts_total{route="chat"} 1"#,
             r#"serin_cp_tick_duration_seconds_bucket{le="0.005"} 1"#,
@@ -97,6 +98,29 @@ fn how_a_rollout_ended_is_counted_once_whoever_committed_the_end() {
 }
 
 #[test]
+fn a_state_that_is_told_late_opens_no_rollout_again_that_has_ended() {
+    let running = state("7f3a09c2b1d4", ANALYSING);
+    let ended = State {
+        seq: running.seq + 1,
+        ..state("7f3a09c2b1d4", Phase::Aborted)
+    };
+    let metrics = told(&running);
+    metrics.stepped((&ended, &plan()), "t10", Decision::RollBack);
+    for late in [&running, &ended, &running] {
+        metrics.rollout(late, &plan());
+        metrics.stepped((late, &plan()), "checkpoint", Decision::Hold);
+    }
+    says(
+        &text(&metrics),
+        &[
+            r#"serin_cp_rollout_completed_total{route="chat",result="aborted"} 1"#,
+            r#"serin_cp_rollout_transitions_total{route="chat",transition="t10"} 1"#,
+            r#"serin_cp_rollout_phase{route="chat",phase="aborted"} 1"#,
+        ],
+    );
+}
+
+#[test]
 fn a_promotion_that_was_taken_back_is_counted_once_beside_its_success() {
     let metrics = told(&state("7f3a09c2b1d4", ANALYSING));
     let succeeded = state("7f3a09c2b1d4", Phase::Succeeded);
@@ -112,6 +136,25 @@ fn a_promotion_that_was_taken_back_is_counted_once_beside_its_success() {
         &[
             r#"serin_cp_rollout_completed_total{route="chat",result="succeeded"} 1"#,
             r#"serin_cp_rollout_completed_total{route="chat",result="undone"} 1"#,
+        ],
+    );
+}
+
+#[test]
+fn an_end_that_is_the_first_that_a_leader_hears_of_a_rollout_is_counted() {
+    let metrics = Metrics::new("0", "0");
+    let undone = State {
+        undone: true,
+        ..state("7f3a09c2b1d4", Phase::Succeeded)
+    };
+    for _ in 0..2 {
+        metrics.stepped((&undone, &plan()), "t20", Decision::RollBack);
+    }
+    says(
+        &text(&metrics),
+        &[
+            r#"serin_cp_rollout_completed_total{route="chat",result="undone"} 1"#,
+            r#"serin_cp_rollout_completed_total{route="chat",result="succeeded"} 0"#,
         ],
     );
 }

@@ -280,7 +280,6 @@ impl Drive {
             reason: None,
             nonce: format!("nonce-{}", self.history.len()),
             at: self.at,
-            evidence: Json::Null,
         };
         self.effects.clone_from(&step.effects);
         let live = self.traffic().clone();

@@ -8,8 +8,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value as Json;
-
 use super::{
     draws::{Draws, MOODS, Told, number, plans},
     drive::{route, whose},
@@ -105,7 +103,6 @@ impl World {
             reason: None,
             nonce: self.revision.to_string(),
             at: self.at,
-            evidence: Json::Null,
         }
     }
 

@@ -119,6 +119,8 @@ pub(in crate::rollout) fn read(
             canary_series_on: fleet.live,
             faults: Vec::new(),
             candidate_down: mood == Mood::Broken,
+            down_on: if mood == Mood::Broken { 2 } else { 0 },
+            fresh: fleet.live,
         }),
         (Wanted::Opening(_), _) => Reading::Opening(Box::new(Opening {
             now,

@@ -268,3 +268,12 @@ fn routers_that_do_not_acknowledge_pause_it_until_they_do() {
     assert_eq!(drive.tick(Mood::Healthy), Some("t15"));
     assert_eq!(drive.state.pause_reasons, NOTHING);
 }
+
+#[test]
+fn a_share_that_is_warm_is_not_said_to_be_warming_up() {
+    let mut drive = Drive::in_step(json!({}), 0);
+    let told = |drive: &Drive| drive.state.verdict.clone().unwrap().why;
+    assert_eq!(told(&drive), "warm: counts are judged from now on");
+    drive.tick(Mood::Healthy);
+    assert_ne!(told(&drive), "warm: counts are judged from now on");
+}
