@@ -10,9 +10,13 @@ use clap::{Args as Flags, Parser, Subcommand, ValueEnum, builder::FalseyValuePar
 
 use crate::store_address::StoreAddress;
 
+/// As `exit.rs` has them.
+const EXITS: &str = "Exit codes: 0 ok, 1 error, 2 usage, 3 conflict or not possible now, 4 not found, \
+                     5 rollout failed, 6 timed out";
+
 /// A gateway for LLMs that treats a change of model like a change of software.
 #[derive(Debug, Parser)]
-#[command(name = "serin", version)]
+#[command(name = "serin", version, after_help = EXITS)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -24,7 +24,7 @@ use serin_proto::{
 };
 use serin_store::file::{self, Unusable};
 
-use crate::exit::Failed;
+use crate::{exit::Failed, fit};
 
 /// Most documents of one part.
 pub(crate) const DOCUMENTS_MAX: usize = 100;
@@ -124,7 +124,8 @@ impl Bundle {
             match read {
                 Ok(text) => {
                     let unusable = bundle.add(&name, text, &everywhere).err();
-                    faults.extend(unusable.map(|unusable| unusable.to_string()));
+                    let told = unusable.map(|unusable| unusable.to_string());
+                    faults.extend(told.iter().flat_map(|told| told.lines()).map(str::to_owned));
                 }
                 Err(error) => faults.push(format!("cannot read {name}: {error}")),
             }
@@ -134,7 +135,7 @@ impl Bundle {
         if faults.is_empty() {
             Ok(bundle)
         } else {
-            Err(Failed::because(faults.join("\n")))
+            Err(Failed::because(fit::first_of(faults).join("\n")))
         }
     }
 

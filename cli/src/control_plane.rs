@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use serin_control_plane::Listeners;
+use serin_control_plane::{Listeners, Taken};
 
 use crate::{
     args::ControlPlane,
@@ -40,8 +40,8 @@ pub(crate) fn control_plane(args: &ControlPlane) -> Result<(), Failed> {
 }
 
 /// Takes the addresses of the settings, which afterwards say what a port 0 became.
-pub(crate) fn bind(settings: &mut serin_control_plane::Settings) -> Result<Listeners, Failed> {
-    let bound = Listeners::bind(settings).map_err(|taken| Failed::because(taken.to_string()))?;
+pub(crate) fn bind(settings: &mut serin_control_plane::Settings) -> Result<Listeners, Taken> {
+    let bound = Listeners::bind(settings)?;
     let address = |listener: &TcpListener, told| listener.local_addr().unwrap_or(told);
     settings.listen = address(&bound.rest, settings.listen);
     settings.grpc_listen = address(&bound.grpc, settings.grpc_listen);

@@ -1,9 +1,11 @@
 //! How a command ends: an exit code, and for people one clear message on stderr.
 //!
 //! 0 ok · 1 error · 2 usage (clap ends the process itself) · 3 conflict · 4 not found
-//! 5 rollout failed · 6 timed out
+//! 5 rollout failed · 6 timed out · 141 nobody reads any more what would have gone on
 
 use std::process::ExitCode;
+
+use crate::output;
 
 /// Why a command did not succeed. Each message says what is wrong and the way out.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,21 @@ pub(crate) enum Failed {
     Rollout(String),
     #[error("{0}")]
     TimedOut(String),
+    /// Nobody reads what would have gone on: as the shell tells a death by SIGPIPE.
+    #[error("")]
+    Unread,
+}
+
+impl From<serin_router::Taken> for Failed {
+    fn from(taken: serin_router::Taken) -> Self {
+        Self::because(taken.to_string())
+    }
+}
+
+impl From<serin_control_plane::Taken> for Failed {
+    fn from(taken: serin_control_plane::Taken) -> Self {
+        Self::because(taken.to_string())
+    }
 }
 
 impl Failed {
@@ -41,6 +58,7 @@ impl Failed {
             Self::NotFound(_) => 4,
             Self::Rollout(_) => 5,
             Self::TimedOut(_) => 6,
+            Self::Unread => 141,
         }
     }
 }
@@ -52,7 +70,7 @@ pub(crate) fn code(done: Result<(), Failed>) -> ExitCode {
     };
     let message = failed.to_string();
     if !message.is_empty() {
-        eprintln!("serin: {message}");
+        output::note(format_args!("serin: {message}"));
     }
     ExitCode::from(failed.number())
 }

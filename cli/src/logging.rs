@@ -1,5 +1,7 @@
 //! Where log lines go: stderr, as JSON for programs or text for people.
 
+use std::io::{Stderr, stderr};
+
 use serin_proto::v1;
 use tracing_subscriber::{
     Layer, Registry,
@@ -20,7 +22,7 @@ pub(crate) fn start(server: &v1::Server, flags: &ServerFlags) {
     let level = flags
         .log_level
         .map_or_else(|| level_of(&written.level), level);
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = lines();
     if text {
         begin(lines, level);
     } else {
@@ -30,8 +32,15 @@ pub(crate) fn start(server: &v1::Server, flags: &ServerFlags) {
 
 /// Warnings and errors for people, for commands that print what happens themselves.
 pub(crate) fn quiet() {
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
-    begin(lines, LevelFilter::WARN);
+    begin(lines(), LevelFilter::WARN);
+}
+
+/// A reader of stderr that has gone away ends no server: what cannot be written is dropped.
+fn lines<S>() -> fmt::Layer<S, fmt::format::DefaultFields, fmt::format::Format, fn() -> Stderr> {
+    fmt::layer()
+        .with_writer(stderr as fn() -> Stderr)
+        .with_target(false)
+        .log_internal_errors(false)
 }
 
 /// actix calls each answer that we break off an error of the server's; it is the provider's, and

@@ -1,5 +1,8 @@
 //! `serin`: one binary. Arguments in, one match, an exit code out.
 
+// They panic when the reader has gone away; `output` does not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod args;
 mod bundle;
 mod client;
@@ -8,6 +11,7 @@ mod completion;
 mod control_plane;
 mod demo;
 mod exit;
+mod fit;
 mod logging;
 mod output;
 mod router;

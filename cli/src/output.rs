@@ -1,20 +1,27 @@
 //! Data for stdout: tables for people, JSON and YAML for programs.
 //!
 //! Nothing but the live view of a rollout is coloured. A reader that has gone away
-//! (`serin get routes | head -1`) is no failure.
+//! (`serin get routes | head -1`) is no failure, and what would go on for ever ends then
+//! ([`unread`]).
 
 use std::{
     env,
-    io::{self, ErrorKind, Write as _},
+    fmt::Display,
+    future,
+    io::{self, ErrorKind, IsTerminal as _, Write as _},
+    os::fd::AsFd as _,
 };
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
+use tokio::{io::Interest, net::unix::pipe::Sender};
 
 use crate::{exit::Failed, tree::Tree};
 
 /// Space between two columns.
 const GAP: u16 = 3;
+/// Columns and rows of a terminal that does not say.
+pub(crate) const TERMINAL: (usize, usize) = (80, 24);
 
 /// Writes data to stdout; a newline is added if it lacks one.
 pub(crate) fn print(text: &str) -> Result<(), Failed> {
@@ -34,6 +41,43 @@ pub(crate) fn print(text: &str) -> Result<(), Failed> {
         }
         _ => Ok(()),
     }
+}
+
+/// One line of data.
+pub(crate) fn line(text: impl Display) {
+    // Nobody is left to be told that it cannot be written.
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// One line on stderr, for people.
+pub(crate) fn note(text: impl Display) {
+    // As above.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Resolves when nobody reads stdout any more. What is no pipe is always read.
+pub(crate) async fn unread() {
+    let stdout = io::stdout();
+    let watched = stdout.as_fd().try_clone_to_owned();
+    // Nothing is written by it, so its mode is left as it is: others share it. A file or /dev/null
+    // cannot be watched: nobody can leave it.
+    let watched = watched.and_then(Sender::from_owned_fd_unchecked);
+    match &watched {
+        Ok(stdout) if stdout.ready(Interest::ERROR).await.is_ok() => {}
+        _ => future::pending().await,
+    }
+}
+
+/// Columns and rows of the terminal that stdout is; `None`: it is none.
+pub(crate) fn terminal() -> Option<(usize, usize)> {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(&stdout).ok();
+    let size = size.map(|size| (usize::from(size.ws_col), usize::from(size.ws_row)));
+    size.filter(|(columns, rows)| *columns > 0 && *rows > 0)
+        .or(Some(TERMINAL))
 }
 
 /// Whether colours are wanted: `NO_COLOR` is absent or empty (no-color.org).

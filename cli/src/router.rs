@@ -9,7 +9,7 @@ use std::{fs, net::TcpListener, path::Path};
 
 use serin_proto::{address::Networks, v1, validate::Context, yaml};
 use serin_router::{
-    Listeners,
+    Listeners, Taken,
     settings::{Auth, Settings},
 };
 use serin_store::{
@@ -92,8 +92,8 @@ fn told(router: &Router, server: &v1::Server) -> Result<Settings, Failed> {
 }
 
 /// Takes the addresses of the settings, which afterwards say what a port 0 became.
-pub(crate) fn bind(settings: &mut Settings) -> Result<Listeners, Failed> {
-    let bound = Listeners::bind(settings).map_err(|taken| Failed::because(taken.to_string()))?;
+pub(crate) fn bind(settings: &mut Settings) -> Result<Listeners, Taken> {
+    let bound = Listeners::bind(settings)?;
     let address = |listener: &TcpListener, told| listener.local_addr().unwrap_or(told);
     settings.listen = address(&bound.traffic, settings.listen);
     settings.admin_listen = address(&bound.admin, settings.admin_listen);

@@ -4,7 +4,7 @@ use std::fs;
 
 use serin_simulator::Script;
 
-use crate::{args::Simulate, exit::Failed, logging, signals::Stop};
+use crate::{args::Simulate, exit::Failed, logging, output, signals::Stop};
 
 /// Runs until it is told to stop.
 pub(crate) fn simulate(simulate: &Simulate) -> Result<(), Failed> {
@@ -35,9 +35,9 @@ pub(crate) fn simulate(simulate: &Simulate) -> Result<(), Failed> {
         let address = listener
             .local_addr()
             .map_err(|error| Failed::because(error.to_string()))?;
-        eprintln!(
+        output::note(format_args!(
             "simulator listening on http://{address}/v1, script at http://{address}/__script"
-        );
+        ));
         let stop = Stop::listen().map_err(|error| Failed::because(error.to_string()))?;
         let served = serin_simulator::serve(listener, script, stop.wait()).await;
         served.map_err(|bad| Failed::because(bad.to_string()))

@@ -193,17 +193,23 @@ impl Gateway {
 
     /// The same with any token.
     pub(crate) fn run_with(&self, token: &str, line: &str) -> Output {
+        let mut command = self.command(token, line);
+        command.output().expect("serin can be started")
+    }
+
+    /// The same, not started yet.
+    pub(crate) fn command(&self, token: &str, line: &str) -> Command {
         let words = words(line);
         assert_eq!(words.first().map(String::as_str), Some("serin"), "{line}");
         let server = format!("http://{}", self.api);
-        serin()
+        let mut command = serin();
+        command
             .args(&words[1..])
             .envs([("SERIN_SERVER", server.as_str()), ("SERIN_TOKEN", token)])
             .envs([("NO_COLOR", "1"), ("WEB_KEY", "sk-serin-web-0123")])
             .current_dir(&self.folder)
-            .stdin(Stdio::null())
-            .output()
-            .expect("serin can be started")
+            .stdin(Stdio::null());
+        command
     }
 
     /// What a command line prints; it must succeed.
@@ -247,7 +253,8 @@ pub(crate) fn write(folder: &Path, name: &str, text: &str) {
     written.expect("the folder can be written");
 }
 
-fn serin() -> Command {
+/// The binary, without what the tester's shell holds.
+pub(crate) fn serin() -> Command {
     let mut serin = Command::new(env!("CARGO_BIN_EXE_serin"));
     for (name, _) in std::env::vars_os() {
         // What the tester's shell holds is not part of the test.

@@ -14,6 +14,7 @@
 
 mod gateway;
 mod parts;
+mod pipes;
 mod transcript;
 mod up;
 
@@ -69,5 +70,6 @@ transcripts! {
     keys_and_tokens
     lists
     rollouts
+    rollouts_replaced
     traffic_moves_with_one_call
 }

@@ -59,6 +59,15 @@ pub(crate) struct Server {
     pub(crate) token: Option<String>,
 }
 
+/// How an answer is printed, and who gives it.
+#[derive(Clone, Debug, Flags)]
+pub(crate) struct Answer {
+    #[arg(short, long, env = "SERIN_OUTPUT", default_value = "table", help = FORM_HELP)]
+    pub(crate) output: Form,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
 #[derive(Debug, Flags)]
 pub(crate) struct Apply {
     /// A documents file, `-` for standard input; may be given again.
@@ -100,10 +109,8 @@ pub(crate) struct Diff {
     /// As if the files' traffic were taken too.
     #[arg(long, env = "SERIN_TRAFFIC", value_parser = FalseyValueParser::new())]
     pub(crate) traffic: bool,
-    #[arg(short, long, env = "SERIN_OUTPUT", default_value = "table", help = FORM_HELP)]
-    pub(crate) output: Form,
     #[command(flatten)]
-    pub(crate) server: Server,
+    pub(crate) answer: Answer,
 }
 
 #[derive(Debug, Flags)]
@@ -169,10 +176,8 @@ pub(crate) struct Traffic {
     /// Why, for the audit record.
     #[arg(long, env = "SERIN_REASON", value_name = "TEXT")]
     pub(crate) reason: Option<String>,
-    #[arg(short, long, env = "SERIN_OUTPUT", default_value = "table", help = FORM_HELP)]
-    pub(crate) output: Form,
     #[command(flatten)]
-    pub(crate) server: Server,
+    pub(crate) answer: Answer,
 }
 
 #[derive(Debug, Subcommand)]
@@ -271,10 +276,8 @@ pub(crate) struct TokenRevoke {
 
 #[derive(Debug, Flags)]
 pub(crate) struct List {
-    #[arg(short, long, env = "SERIN_OUTPUT", default_value = "table", help = FORM_HELP)]
-    pub(crate) output: Form,
     #[command(flatten)]
-    pub(crate) server: Server,
+    pub(crate) answer: Answer,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,12 +2,17 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args as Flags, Subcommand, builder::FalseyValueParser};
+use clap::{ArgGroup, Args as Flags, Subcommand, builder::FalseyValueParser};
+use serin_control_plane::rollout::state::Phase;
 
 use super::{
-    remote::Server,
-    words::{Form, duration, name, rollout_id},
+    remote::{Answer, Server},
+    words::{duration, name, rollout_id},
 };
+
+/// How those end that wait for a rollout.
+const ENDS: &str = "Exit codes, once it has ended: 0 promoted, 5 failed, aborted, superseded or undone; \
+                    6 not ended within --timeout; 1 and 4 as everywhere (serin --help)";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RolloutVerb {
@@ -20,8 +25,10 @@ pub(crate) enum RolloutVerb {
     /// Where a rollout stands, in full.
     Get(Look),
     /// Where a rollout stands, in one line; with --watch until it has ended.
+    #[command(after_help = ENDS)]
     Status(Status),
     /// A live view, until the rollout has ended.
+    #[command(after_help = ENDS)]
     Watch(Watch),
     /// The evidence, metric by metric, and what is waited for.
     Explain(Look),
@@ -65,10 +72,8 @@ pub(crate) struct Manner {
     /// Refuses if the rollout has gone on since this seq.
     #[arg(long, env = "SERIN_EXPECTED_SEQ", value_name = "SEQ")]
     pub(crate) expected_seq: Option<u64>,
-    #[arg(short, long, env = "SERIN_OUTPUT", default_value = "table", help = FORM_HELP)]
-    pub(crate) output: Form,
     #[command(flatten)]
-    pub(crate) server: Server,
+    pub(crate) answer: Answer,
 }
 
 #[derive(Debug, Flags)]
@@ -82,10 +87,8 @@ pub(crate) struct Start {
     /// Why, for the history and the audit record.
     #[arg(long, env = "SERIN_REASON", value_name = "TEXT")]
     pub(crate) reason: Option<String>,
-    #[arg(short, long, env = "SERIN_OUTPUT", default_value = "table", help = FORM_HELP)]
-    pub(crate) output: Form,
     #[command(flatten)]
-    pub(crate) server: Server,
+    pub(crate) answer: Answer,
 }
 
 #[derive(Debug, Flags)]
@@ -93,36 +96,30 @@ pub(crate) struct List {
     /// Those in this phase alone, such as Progressing.
     #[arg(long, env = "SERIN_PHASE", value_parser = name_of_phase, value_name = "PHASE")]
     pub(crate) phase: Option<String>,
-    #[arg(short, long, env = "SERIN_OUTPUT", default_value = "table", help = FORM_HELP)]
-    pub(crate) output: Form,
     #[command(flatten)]
-    pub(crate) server: Server,
+    pub(crate) answer: Answer,
 }
 
 #[derive(Debug, Flags)]
 pub(crate) struct Look {
     #[command(flatten)]
     pub(crate) which: Which,
-    #[arg(short, long, env = "SERIN_OUTPUT", default_value = "table", help = FORM_HELP)]
-    pub(crate) output: Form,
     #[command(flatten)]
-    pub(crate) server: Server,
+    pub(crate) answer: Answer,
 }
 
 #[derive(Debug, Flags)]
 pub(crate) struct Status {
     #[command(flatten)]
     pub(crate) which: Which,
-    /// Waits until it has ended: 0 promoted, 5 failed or taken back.
+    /// Waits until it has ended: exits with 0, 5 or 6.
     #[arg(long, env = "SERIN_WATCH", value_parser = FalseyValueParser::new())]
     pub(crate) watch: bool,
-    /// Longest wait.
+    /// Longest wait: exits with 6 then.
     #[arg(long, env = "SERIN_TIMEOUT", default_value = "1800s", value_parser = duration, value_name = "DURATION")]
     pub(crate) timeout: Duration,
-    #[arg(short, long, env = "SERIN_OUTPUT", default_value = "table", help = FORM_HELP)]
-    pub(crate) output: Form,
     #[command(flatten)]
-    pub(crate) server: Server,
+    pub(crate) answer: Answer,
 }
 
 #[derive(Debug, Flags)]
@@ -140,13 +137,12 @@ pub(crate) struct History {
     /// Makes every decision again from what is recorded, and compares.
     #[arg(long, env = "SERIN_VERIFY", value_parser = FalseyValueParser::new())]
     pub(crate) verify: bool,
-    #[arg(short, long, env = "SERIN_OUTPUT", default_value = "table", help = FORM_HELP)]
-    pub(crate) output: Form,
     #[command(flatten)]
-    pub(crate) server: Server,
+    pub(crate) answer: Answer,
 }
 
 #[derive(Debug, Flags)]
+#[command(group(ArgGroup::new("way").required(true).args(["open", "close"])))]
 pub(crate) struct Gate {
     /// Of which route: its newest rollout.
     #[arg(value_parser = name)]
@@ -158,7 +154,7 @@ pub(crate) struct Gate {
     #[arg(long, env = "SERIN_ROLLOUT_ID", value_parser = rollout_id, value_name = "ID")]
     pub(crate) id: Option<String>,
     /// Lets it pass.
-    #[arg(long, env = "SERIN_OPEN", value_parser = FalseyValueParser::new(), required_unless_present = "close", conflicts_with = "close")]
+    #[arg(long, env = "SERIN_OPEN", value_parser = FalseyValueParser::new())]
     pub(crate) open: bool,
     /// Holds it.
     #[arg(long, env = "SERIN_CLOSE", value_parser = FalseyValueParser::new())]
@@ -197,13 +193,11 @@ pub(crate) struct Plain {
     pub(crate) manner: Manner,
 }
 
-/// A word for a URL; whether it is a phase is the server's to say.
+/// A phase in any case, as the API spells it.
 fn name_of_phase(text: &str) -> Result<String, String> {
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-        Ok(text.to_owned())
-    } else {
-        Err("write a phase, such as Progressing".to_owned())
-    }
+    let phase = Phase::WORDS
+        .iter()
+        .find(|word| word.eq_ignore_ascii_case(text));
+    let none = || format!("the phases are {}", Phase::WORDS.join(", "));
+    phase.map(|word| (*word).to_owned()).ok_or_else(none)
 }
-
-const FORM_HELP: &str = "How it is printed";

@@ -2,7 +2,7 @@
 
 use clap::{Command as Clap, CommandFactory as _, Parser as _};
 
-use super::{Args, Command, remote::Verb};
+use super::{Args, Command, remote::Verb, rollout::RolloutVerb};
 
 fn each<'a>(command: &'a Clap, path: &str, look: &mut dyn FnMut(&str, &'a clap::Arg)) {
     for argument in command.get_arguments() {
@@ -103,5 +103,49 @@ fn what_cannot_be_meant_is_a_usage_error() {
     for (line, word) in table {
         let said = read(line).expect_err(line);
         assert!(said.contains(word), "{line}: {said}");
+    }
+}
+
+#[test]
+fn a_phase_is_one_of_the_apis_in_any_case() {
+    let phase = |word: &str| {
+        let Command::Remote(Verb::Rollout(RolloutVerb::List(list))) =
+            read(&format!("serin rollout list --phase {word}"))?
+        else {
+            panic!("{word}");
+        };
+        Ok(list.phase)
+    };
+    assert_eq!(phase("progressing"), Ok(Some("Progressing".to_owned())));
+    let refused: Result<_, String> = phase("Nope");
+    let refused = refused.unwrap_err();
+    for known in ["WaitingPromotion", "Superseded"] {
+        assert!(refused.contains(known), "{refused}");
+    }
+}
+
+#[test]
+fn a_gate_is_opened_or_closed_and_both_ways_are_told() {
+    let refused = read("serin rollout gate chat go-on").unwrap_err();
+    assert!(
+        refused.contains("--open") && refused.contains("--close"),
+        "{refused}"
+    );
+    assert!(read("serin rollout gate chat go-on --open --close").is_err());
+    assert!(read("serin rollout gate chat go-on --close").is_ok());
+}
+
+#[test]
+fn who_waits_finds_the_exit_codes_in_the_help() {
+    for line in [
+        "serin rollout status --help",
+        "serin rollout watch --help",
+        "serin --help",
+    ] {
+        let help = read(line).unwrap_err();
+        assert!(
+            help.contains("Exit codes") && help.contains('6'),
+            "{line}\n{help}"
+        );
     }
 }

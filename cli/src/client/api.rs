@@ -14,7 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Problem;
-use crate::{args::remote::Server, exit::Failed, tree::Tree};
+use crate::{args::remote::Server, exit::Failed, output, tree::Tree};
 
 /// Time for a connection, TLS included.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
@@ -59,6 +59,8 @@ pub(crate) enum Refused {
     /// Nobody answered, or not in time: in words.
     Unreachable(String),
     Problem(Box<Problem>),
+    /// Whoever answers is no control plane.
+    Foreign(String),
     /// Nobody answered well for as long as one was ready to wait.
     TimedOut(String),
 }
@@ -183,11 +185,23 @@ impl Api {
         })?;
         let status = response.status();
         if !status.is_success() {
-            return Err(Refused::Problem(Box::new(Problem::read(status, &body))));
+            let problem = Problem::read(status, &body);
+            // Ours name the fault by a word. Others than these two say nothing of who answers.
+            let is_unknown = matches!(
+                status,
+                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+            );
+            if problem.code.is_empty() && is_unknown {
+                return Err(Refused::Foreign(format!(
+                    "{} is no control plane: it answers {status} (--server, SERIN_SERVER)",
+                    self.base
+                )));
+            }
+            return Err(Refused::Problem(Box::new(problem)));
         }
         let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
         for warning in response.headers().get_all(WARNING).filter_map(text) {
-            eprintln!("warning: {}", warned(&warning));
+            output::note(format_args!("warning: {}", warned(&warning)));
         }
         Ok(Answer {
             status,
@@ -224,12 +238,12 @@ impl Api {
 
     fn unreachable(&self, error: &SendRequestError) -> String {
         let why = match error {
-            SendRequestError::Connect(ConnectError::Io(error)) => error.to_string(),
+            SendRequestError::Connect(ConnectError::Io(error)) => no_tls(error.to_string()),
             SendRequestError::Connect(ConnectError::Timeout) => "no connection in time".to_owned(),
             SendRequestError::Connect(ConnectError::Disconnected) => {
                 "the connection was closed before an answer".to_owned()
             }
-            other => other.to_string(),
+            other => no_tls(other.to_string()),
         };
         format!(
             "cannot reach the control plane at {}: {why} (SERIN_SERVER names another)",
@@ -243,7 +257,7 @@ impl Refused {
         match self {
             Self::Unreachable(_) => true,
             Self::Problem(problem) => problem.is_passing(),
-            Self::TimedOut(_) => false,
+            Self::Foreign(_) | Self::TimedOut(_) => false,
         }
     }
 
@@ -259,7 +273,7 @@ impl Refused {
 impl From<Refused> for Failed {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Unreachable(message) => Self::Error(message),
+            Refused::Unreachable(message) | Refused::Foreign(message) => Self::Error(message),
             Refused::TimedOut(message) => Self::TimedOut(message),
             Refused::Problem(problem) => (*problem).into(),
         }
@@ -271,6 +285,15 @@ impl fmt::Debug for Api {
         f.debug_struct("Api")
             .field("base", &self.base)
             .finish_non_exhaustive()
+    }
+}
+
+/// An answer in plain HTTP is no record of TLS.
+fn no_tls(why: String) -> String {
+    if why.contains("InvalidContentType") {
+        "it does not speak TLS: write http://".to_owned()
+    } else {
+        why
     }
 }
 

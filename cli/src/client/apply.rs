@@ -22,11 +22,11 @@ pub(crate) async fn apply(apply: &Apply) -> Result<(), Failed> {
     };
     let submitted = submit(&api, &bundle, &how).await?;
     for note in &submitted.notes {
-        eprintln!("{note}");
+        output::note(note);
     }
     let count = bundle.documents.len();
     if count == 0 {
-        eprintln!("the files hold no documents: nothing to do");
+        output::note(format_args!("the files hold no documents: nothing to do"));
     }
     let lines: Vec<String> = submitted
         .changes
@@ -40,12 +40,14 @@ pub(crate) async fn apply(apply: &Apply) -> Result<(), Failed> {
     match submitted.revision {
         Some(revision) => {
             let unchanged = count.saturating_sub(lines.len());
-            eprintln!(
+            output::note(format_args!(
                 "{} changed, {unchanged} as before; revision {revision}",
                 lines.len()
-            );
+            ));
         }
-        None if count > 0 => eprintln!("nothing to change: {count} documents are as they were"),
+        None if count > 0 => output::note(format_args!(
+            "nothing to change: {count} documents are as they were"
+        )),
         None => {}
     }
     Ok(())
@@ -54,17 +56,17 @@ pub(crate) async fn apply(apply: &Apply) -> Result<(), Failed> {
 /// What is to be known before anything is sent.
 pub(super) fn introduce(bundle: &Bundle) {
     if bundle.rollouts > 0 {
-        eprintln!(
-            "warning: {} rollouts are not applied: a rollout is started",
-            bundle.rollouts
-        );
+        output::note(format_args!(
+            "warning: {} not applied: serin rollout start -f FILE starts them",
+            count_of(bundle.rollouts)
+        ));
     }
     let parts = bundle.parts().len();
     if parts > 1 {
-        eprintln!(
+        output::note(format_args!(
             "{} documents go in {parts} parts; each is all or nothing by itself",
             bundle.documents.len()
-        );
+        ));
     }
 }
 
@@ -74,5 +76,24 @@ fn priced(bundle: &Bundle) -> Result<(), Failed> {
         Ok(())
     } else {
         Err(Failed::because(unpriced.join("\n")))
+    }
+}
+
+/// `1 rollout is`, `2 rollouts are`
+fn count_of(rollouts: usize) -> String {
+    match rollouts {
+        1 => "1 rollout is".to_owned(),
+        many => format!("{many} rollouts are"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_one() {
+        assert_eq!(count_of(1), "1 rollout is");
+        assert_eq!(count_of(2), "2 rollouts are");
     }
 }

@@ -6,6 +6,7 @@ use super::{Api, Call, api::Refused};
 use crate::{
     args::remote::{Delete, Deleted, Server},
     exit::Failed,
+    output,
 };
 
 pub(crate) async fn delete(delete: &Delete) -> Result<(), Failed> {
@@ -19,7 +20,7 @@ pub(crate) async fn remove(server: &Server, kind: Deleted, name: &str) -> Result
     let call = Call::new(Method::DELETE, &path).header(IF_MATCH, "*");
     match api.call(&call).await {
         Ok(_) => {
-            eprintln!("{} {name} deleted", kind.singular());
+            output::note(format_args!("{} {name} deleted", kind.singular()));
             Ok(())
         }
         Err(refused) if is_absent(&refused) => Err(Failed::NotFound(format!(

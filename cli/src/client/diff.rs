@@ -17,7 +17,7 @@ use crate::{
 pub(crate) async fn diff(diff: &Diff) -> Result<(), Failed> {
     let bundle = Bundle::read(&diff.files)?;
     introduce(&bundle);
-    let api = Api::new(&diff.server)?;
+    let api = Api::new(&diff.answer.server)?;
     let how = Submission {
         dry_run: true,
         traffic: diff.traffic,
@@ -25,13 +25,13 @@ pub(crate) async fn diff(diff: &Diff) -> Result<(), Failed> {
     };
     let submitted = submit(&api, &bundle, &how).await?;
     for note in &submitted.notes {
-        eprintln!("{note}");
+        output::note(note);
     }
     if submitted.changes.is_empty() {
-        eprintln!("no difference");
+        output::note(format_args!("no difference"));
     }
     let changes = Tree::Map(vec![("changes".to_owned(), Tree::List(submitted.changes))]);
-    output::print(&match diff.output {
+    output::print(&match diff.answer.output {
         Form::Json => output::json(&changes)?,
         Form::Yaml => output::yaml(&changes)?,
         Form::Table => {

@@ -38,8 +38,12 @@ pub(crate) async fn tokens(asked: &List) -> Result<(), Failed> {
 }
 
 async fn whole(asked: &List, kind: Seen) -> Result<(), Failed> {
-    let api = Api::new(&asked.server)?;
-    print(kind, &list(&api, kind.plural(), None).await?, asked.output)
+    let api = Api::new(&asked.answer.server)?;
+    print(
+        kind,
+        &list(&api, kind.plural(), None).await?,
+        asked.answer.output,
+    )
 }
 
 /// What a list holds now: all of it, or what the name and the limit leave of it.
@@ -81,7 +85,7 @@ fn print(kind: Seen, listed: &Listed, form: Form) -> Result<(), Failed> {
     output::print(&show::text(kind, &listed.items, &listed.tree(), form)?)?;
     if form == Form::Table {
         for unreadable in &listed.unreadable {
-            eprintln!("cannot be read: {unreadable}");
+            output::note(format_args!("cannot be read: {unreadable}"));
         }
     }
     Ok(())

@@ -42,10 +42,10 @@ pub(crate) async fn create(create: &KeyCreate) -> Result<(), Failed> {
         .json(body.to_string());
     match api.call(&call).await {
         Ok(_) => {
-            eprintln!(
+            output::note(format_args!(
                 "key {} created; its secret is shown this once:",
                 create.name
-            );
+            ));
             output::print(&made.secret)
         }
         Err(refused) if refused.status() == Some(StatusCode::PRECONDITION_FAILED) => {
@@ -67,14 +67,20 @@ pub(crate) async fn rotate(rotate: &KeyRotate) -> Result<(), Failed> {
     write(&api, &rotate.name, &key, &answer).await?;
     for old in &kept {
         match rotate.keep {
-            Some(_) => eprintln!("the old secret {} ends {}", old.shown, old.ends),
-            None => eprintln!(
+            Some(_) => output::note(format_args!(
+                "the old secret {} ends {}",
+                old.shown, old.ends
+            )),
+            None => output::note(format_args!(
                 "the old secret goes on; once nobody uses it: serin key revoke {} --secret {}",
                 rotate.name, old.shown
-            ),
+            )),
         }
     }
-    eprintln!("key {} has a new secret, shown this once:", rotate.name);
+    output::note(format_args!(
+        "key {} has a new secret, shown this once:",
+        rotate.name
+    ));
     output::print(&made.secret)
 }
 
@@ -88,8 +94,11 @@ pub(crate) async fn revoke(revoke: &KeyRevoke) -> Result<(), Failed> {
     }
     write(&api, &revoke.name, &key, &answer).await?;
     match &revoke.secret {
-        None => eprintln!("key {} is disabled", revoke.name),
-        Some(prefix) => eprintln!("secret {prefix} of key {} is gone", revoke.name),
+        None => output::note(format_args!("key {} is disabled", revoke.name)),
+        Some(prefix) => output::note(format_args!(
+            "secret {prefix} of key {} is gone",
+            revoke.name
+        )),
     }
     Ok(())
 }

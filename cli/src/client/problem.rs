@@ -65,6 +65,18 @@ impl Problem {
         self.status == StatusCode::SERVICE_UNAVAILABLE.as_u16()
     }
 
+    /// The detail without the title, where it begins with it.
+    fn told_once(&self) -> &str {
+        let (title, detail) = (&self.title, &self.detail);
+        let begins = detail
+            .get(..title.len())
+            .is_some_and(|begin| begin.eq_ignore_ascii_case(title));
+        if !begins {
+            return detail;
+        }
+        detail[title.len()..].trim_start_matches([':', ' '])
+    }
+
     /// What the control plane says, and what one can do about it here.
     fn message(&self) -> String {
         let mut text = format!("{} ({}", self.title, self.status);
@@ -72,8 +84,9 @@ impl Problem {
             text += &format!(" {}", self.code);
         }
         text += ")";
-        if self.errors.is_empty() && !self.detail.is_empty() {
-            text += &format!(": {}", self.detail);
+        let detail = self.told_once();
+        if self.errors.is_empty() && !detail.is_empty() {
+            text += &format!(": {detail}");
         }
         for told in &self.errors {
             text += &format!("\n  {told}");
@@ -133,6 +146,7 @@ mod tests {
             (404, r#"{"title":"No","code":"not_found","detail":"there is no route x"}"#, "no route x"),
             (409, r#"{"title":"No","code":"in_use","errors":[{"pointer":"","message":"route chat"}]}"#, "route chat"),
             (412, r#"{"title":"No","code":"stale","detail":"revision 7"}"#, "revision 7"),
+            (409, r#"{"title":"It went on","code":"x","detail":"it went on: at 18 now"}"#, "It went on (409 x): at 18 now"),
             (409, r#"{"title":"No","code":"rollout_active","detail":"rollout a is active: its share (possible now: abort)","errors":[]}"#, "possible now: abort"),
             (422, r#"{"title":"No","code":"illegal_verb","detail":"resume is not possible now (possible now: pause)"}"#, "possible now: pause"),
             (502, "<html>bad gateway</html>", "Bad Gateway (502): <html>bad gateway</html>"),

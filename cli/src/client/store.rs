@@ -20,7 +20,9 @@ pub(crate) async fn adopt(adopt: &Adopt) -> Result<(), Failed> {
         .header(HeaderName::from_static("idempotency-key"), random_word())
         .json(json!({"reason": reason}).to_string());
     api.call(&call).await?;
-    eprintln!("adopted: routers in hold take what the store has; see serin get routers");
+    output::note(format_args!(
+        "adopted: routers in hold take what the store has; see serin get routers"
+    ));
     Ok(())
 }
 
@@ -35,14 +37,16 @@ async fn look(api: &Api) -> Result<(), Failed> {
     let holding: Vec<[String; 2]> = routers.items.iter().filter_map(hold).collect();
     output::print(&output::table(["THE STORE HOLDS", ""], &rows))?;
     if holding.is_empty() {
-        eprintln!("no router holds: there is nothing to adopt");
+        output::note(format_args!("no router holds: there is nothing to adopt"));
         return Ok(());
     }
     output::print(&format!(
         "\n{}",
         output::table(["IN HOLD", "BECAUSE"], &holding)
     ))?;
-    eprintln!("to have them take it: serin store adopt --reason \"…\"");
+    output::note(format_args!(
+        "to have them take it: serin store adopt --reason \"…\""
+    ));
     Ok(())
 }
 

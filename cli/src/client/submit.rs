@@ -109,7 +109,7 @@ fn failed(refused: Refused, bundle: &Bundle, part: &[Placed], sent: (usize, bool
             | Failed::TimedOut(text)
             | Failed::Rollout(text)
             | Failed::Usage(text) => text.push_str(&more),
-            Failed::Said => {}
+            Failed::Said | Failed::Unread => {}
         }
     }
     failed

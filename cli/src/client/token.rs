@@ -29,10 +29,10 @@ pub(crate) async fn create(create: &TokenCreate) -> Result<(), Failed> {
         .json(body.to_string());
     match api.call(&call).await {
         Ok(_) => {
-            eprintln!(
+            output::note(format_args!(
                 "token {} created; its secret is shown this once:",
                 create.name
-            );
+            ));
             output::print(&made.secret)
         }
         Err(refused) if refused.status() == Some(StatusCode::PRECONDITION_FAILED) => {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(crate) async fn traffic(traffic: &Traffic) -> Result<(), Failed> {
-    let api = Api::new(&traffic.server)?;
+    let api = Api::new(&traffic.answer.server)?;
     let path = format!("/routes/{}/traffic", traffic.route);
     let live = api.get(&path).await?;
     if is_question(traffic) {
@@ -28,10 +28,10 @@ pub(crate) async fn traffic(traffic: &Traffic) -> Result<(), Failed> {
         Ok(answer) => {
             let revision = answer.revision().unwrap_or("?").to_owned();
             show(traffic, &answer)?;
-            eprintln!(
+            output::note(format_args!(
                 "route {}: traffic changed at revision {revision}",
                 traffic.route
-            );
+            ));
             Ok(())
         }
         Err(refused) if refused.status() == Some(StatusCode::PRECONDITION_FAILED) => {
@@ -61,6 +61,16 @@ fn merged(live: &Tree, asked: &Traffic) -> Result<Value, Failed> {
     check_sum(&weights, asked)?;
     let mut body = Map::new();
     body.insert("weights".to_owned(), weights.into());
+    // At share 0 the weights alone would change nothing: that nobody is the canary any more does.
+    let canary = live.get("canary").and_then(Tree::text).unwrap_or_default();
+    let is_taken_back = live.get("rollout").is_some()
+        && asked.canary.is_none()
+        && asked
+            .set
+            .iter()
+            .any(|weight| weight.target == canary && weight.percent == 0.0);
+    let nobody = String::new();
+    let canary = asked.canary.as_ref().or(is_taken_back.then_some(&nobody));
     let word = |given: Option<&String>, field: &str| match given {
         Some(text) => text.clone(),
         None => live
@@ -70,7 +80,7 @@ fn merged(live: &Tree, asked: &Traffic) -> Result<Value, Failed> {
             .to_owned(),
     };
     for (field, text) in [
-        ("canary", word(asked.canary.as_ref(), "canary")),
+        ("canary", word(canary, "canary")),
         ("mirror", word(None, "mirror")),
         ("reason", asked.reason.clone().unwrap_or_default()),
     ] {
@@ -129,7 +139,7 @@ fn number(percent: f64) -> Value {
 
 fn show(traffic: &Traffic, answer: &Answer) -> Result<(), Failed> {
     let tree = answer.tree()?;
-    output::print(&match traffic.output {
+    output::print(&match traffic.answer.output {
         Form::Json => output::json(&tree)?,
         Form::Yaml => output::yaml(&tree)?,
         Form::Table => table(&tree),
@@ -198,6 +208,8 @@ mod tests {
         let table = [
             ("--set gpt=90,claude=10", json!({"weights": {"gpt": 90, "claude": 10, "old": 0}, "canary": "claude", "fallback": ["gpt"], "mirror": "old"})),
             ("--set gpt=94.5,old=0.5 --reason why", json!({"weights": {"gpt": 94.5, "claude": 5, "old": 0.5}, "canary": "claude", "fallback": ["gpt"], "mirror": "old", "reason": "why"})),
+            ("--set gpt=100,claude=0", json!({"weights": {"gpt": 100, "claude": 0, "old": 0}, "fallback": ["gpt"], "mirror": "old"})),
+            ("--set gpt=100,claude=0 --canary claude", json!({"weights": {"gpt": 100, "claude": 0, "old": 0}, "canary": "claude", "fallback": ["gpt"], "mirror": "old"})),
             ("--canary '' --fallback ''", json!({"weights": {"gpt": 95, "claude": 5, "old": 0}, "mirror": "old"})),
             ("--canary old --fallback claude,gpt", json!({"weights": {"gpt": 95, "claude": 5, "old": 0}, "canary": "old", "fallback": ["claude", "gpt"], "mirror": "old"})),
         ];
@@ -235,7 +247,7 @@ mod tests {
     async fn who_changed_it_in_between_is_not_overwritten() {
         let (at, mut questions) = scripted::server(vec![LIVE, STALE]).await;
         let mut asked = asked("--canary gpt");
-        asked.server = scripted::asking(at);
+        asked.answer.server = scripted::asking(at);
         let failed = super::traffic(&asked).await.unwrap_err();
         assert!(matches!(failed, Failed::Conflict(_)), "{failed:?}");
         questions.recv().await.unwrap();

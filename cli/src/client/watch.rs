@@ -32,15 +32,22 @@ const SILENCE_MAX: Duration = Duration::from_secs(45);
 /// Longest line of the news that is kept; only its beginning matters.
 const LINE_BYTES_MAX: usize = 64;
 
-/// Runs until the process is ended.
+/// Runs until the process is ended, or nobody reads it any more.
 pub(crate) async fn watch(api: &Api, get: &Get) -> Result<(), Failed> {
+    tokio::select! {
+        done = told(api, get) => done,
+        () = output::unread() => Err(Failed::Unread),
+    }
+}
+
+async fn told(api: &Api, get: &Get) -> Result<(), Failed> {
     let mut shown = Shown::new(get);
     loop {
         let Err(refused) = follow(api, get, &mut shown).await;
         if !shown.began || !is_passing(&refused) {
             return Err(refused.into());
         }
-        eprintln!("{}; trying again", Failed::from(refused));
+        output::note(format_args!("{}; trying again", Failed::from(refused)));
         sleep(PAUSE).await;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, net::SocketAddr, rc::Rc, time::Duration};
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::ROUTE;
 
@@ -10,6 +10,8 @@ use super::ROUTE;
 const PACE: Duration = Duration::from_millis(25);
 /// Requests under way at once; a machine that cannot keep up sends fewer.
 const IN_FLIGHT_MAX: u32 = 200;
+/// Between two looks whether the last ones have ended.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Longest wait for an answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 
@@ -38,9 +40,15 @@ impl Seen {
         self.stopped.set(true);
     }
 
-    /// Whether every request sent was answered, well or badly.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.in_flight.get() == 0
+    /// Waits until every request that was sent has ended, well or badly.
+    pub(super) async fn quiet(&self, at_most: Duration) {
+        let all_ended = async {
+            while self.in_flight.get() > 0 {
+                sleep(LOOK_EVERY).await;
+            }
+        };
+        // What is late then is nobody's any more.
+        let _ = timeout(at_most, all_ended).await;
     }
 }
 

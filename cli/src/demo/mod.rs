@@ -9,8 +9,10 @@
 //! step; with `--break` it begins to fail at 5 % and is taken back, while callers see nothing.
 
 mod callers;
+mod records;
 mod stage;
 mod story;
+mod words;
 
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 
@@ -23,17 +25,20 @@ use crate::{
     args::{ControlPlaneFlags, Demo, RouterFlags, ServerFlags},
     control_plane,
     exit::Failed,
-    logging, router,
+    logging, output, router,
     secret::{self, KEY_PREFIX, Made, TOKEN_PREFIX},
     settings,
     signals::{self, Stop},
     up::Process,
 };
+use callers::Seen;
 
 /// The route callers ask for.
 const ROUTE: &str = "chat";
 /// How often a control plane that judges in seconds reads a router's metrics.
 const READ_EVERY: Duration = Duration::from_secs(1);
+/// Longest wait for the answers that callers still expect at the end.
+const QUIET_MAX: Duration = Duration::from_secs(5);
 
 /// Runs until it is told to stop.
 pub(crate) fn demo(demo: &Demo) -> Result<(), Failed> {
@@ -43,7 +48,8 @@ pub(crate) fn demo(demo: &Demo) -> Result<(), Failed> {
     let system = actix_rt::System::new();
     system.block_on(async {
         let simulator = Simulator::start(demo.simulator_listen, stage::healthy()).await;
-        let simulator = simulator.map_err(|error| taken(demo.simulator_listen, &error))?;
+        let simulator = simulator
+            .map_err(|error| taken(demo.simulator_listen, &error, "--simulator-listen"))?;
         let simulator = Rc::new(simulator);
         let text = stage::documents(simulator.addr(), &key.sha256, &token.sha256);
         let version = file::read_text("demo", &text, None)
@@ -70,10 +76,30 @@ pub(crate) fn demo(demo: &Demo) -> Result<(), Failed> {
             breaks: demo.breaks,
         };
         let played = Rc::clone(&simulator);
-        let story = actix_rt::spawn(async move { story::tell(&told, &played).await });
-        let run = process.serve(store, stop.wait()).await;
-        story.abort();
-        run.map_err(failed)
+        let seen = Seen::default();
+        let (theirs, counted) = (seen.clone(), seen.clone());
+        let story = actix_rt::spawn(async move { story::tell(&told, &played, theirs).await });
+        let mut is_unread = false;
+        let over = async {
+            tokio::select! {
+                () = stop.wait() => {}
+                () = output::unread() => is_unread = true,
+            }
+            // Callers first: that a listener closes is no failure of anybody's.
+            story.abort();
+            seen.stop();
+            seen.quiet(QUIET_MAX).await;
+        };
+        process.serve(store, over).await.map_err(failed)?;
+        if is_unread {
+            return Err(Failed::Unread);
+        }
+        let (answered, failed) = (counted.answered(), counted.failed());
+        output::line(format_args!(
+            "\nStopped. Callers sent {} requests; {failed} of them failed.",
+            answered + failed
+        ));
+        Ok(())
     })
 }
 
@@ -93,8 +119,12 @@ fn process(demo: &Demo, file: &serin_proto::v1::File) -> Result<Process, Failed>
         ..ControlPlaneFlags::default()
     };
     let mut plane = settings::control_plane(&server, &flags, &ServerFlags::default())?;
-    let router_listeners = router::bind(&mut router)?;
-    let plane_listeners = control_plane::bind(&mut plane)?;
+    let router_listeners = router::bind(&mut router);
+    let router_listeners =
+        router_listeners.map_err(|other| taken(other.address, &other.source, other.flag))?;
+    let plane_listeners = control_plane::bind(&mut plane);
+    let plane_listeners =
+        plane_listeners.map_err(|other| taken(other.address, &other.source, other.flag))?;
     plane.metrics_source = MetricsSource::Router {
         metrics_url: format!("http://{}/metrics", router.admin_listen),
         every: READ_EVERY,
@@ -133,9 +163,10 @@ impl Addresses {
     }
 }
 
-fn taken(address: SocketAddr, error: &std::io::Error) -> Failed {
+/// The demo has no file: a flag is the only way out.
+fn taken(address: SocketAddr, error: &std::io::Error, flag: &str) -> Failed {
     Failed::because(format!(
-        "cannot listen on {address}: {error} (choose another with --simulator-listen)"
+        "cannot listen on {address}: {error} (choose another with {flag})"
     ))
 }
 

@@ -1,6 +1,6 @@
 //! What the demo does and prints, as it happens.
 
-use std::{fmt::Display, time::Duration};
+use std::{cell::Cell, time::Duration};
 
 use actix_rt::time::sleep;
 use awc::http::Method;
@@ -11,12 +11,14 @@ use tokio::time::Instant;
 use super::{
     ROUTE, Told,
     callers::{self, Seen},
-    stage,
+    records::{json, number, records, text},
+    stage, words,
 };
 use crate::{
     args::remote::Server,
     client::{Api, Call},
     exit::Failed,
+    output,
 };
 
 /// How often it looks.
@@ -29,14 +31,13 @@ const BEFORE: Duration = Duration::from_secs(5);
 const ROLLOUT_MAX: Duration = Duration::from_secs(600);
 /// Longest wait for the answers of the last requests.
 const QUIET_MAX: Duration = Duration::from_secs(30);
-/// How often the share of answers is told while nothing else happens.
+/// How often it is told where the rollout stands while nothing else happens.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// From the first answer to the end of the rollout. What goes wrong is told, and the demo goes on
 /// serving.
-pub(super) async fn tell(told: &Told, simulator: &Simulator) {
+pub(super) async fn tell(told: &Told, simulator: &Simulator, seen: Seen) {
     introduce(told).await;
-    let seen = Seen::default();
     let (router, key) = (told.at.traffic, told.key.secret.clone());
     let calling = seen.clone();
     actix_rt::spawn(async move { callers::call(router, &key, calling).await });
@@ -46,11 +47,13 @@ pub(super) async fn tell(told: &Told, simulator: &Simulator) {
         Err(failed) => Err(failed),
     };
     if let Err(failed) = ended {
-        eprintln!("\nThe demo's rollout could not be followed: {failed}");
+        output::note(format_args!(
+            "\nThe demo's rollout could not be followed: {failed}"
+        ));
     }
-    println!(
-        "\nIt goes on serving. Stop with Ctrl-C. With a provider of your own: serin up --config serin.yaml"
-    );
+    output::line(format_args!(
+        "\nIt goes on serving. Stop with Ctrl-C.\nWith a provider of your own: serin up --config serin.yaml"
+    ));
 }
 
 struct Story<'a> {
@@ -60,6 +63,8 @@ struct Story<'a> {
     admin: awc::Client,
     seen: Seen,
     begun: Instant,
+    /// When something was told last.
+    told_at: Cell<Instant>,
     /// Records printed so far, by their number.
     seq: u64,
     /// When the candidate began to fail.
@@ -79,6 +84,7 @@ impl<'a> Story<'a> {
             admin: awc::Client::default(),
             seen,
             begun: Instant::now(),
+            told_at: Cell::new(Instant::now()),
             seq: 0,
             broke: None,
         })
@@ -90,44 +96,47 @@ impl<'a> Story<'a> {
         let call = Call::new(Method::POST, &path).json(stage::plan().to_string());
         let started = json(&self.api.call(&call).await.map_err(Failed::from)?.body)?;
         let id = text(&started, "rolloutId");
-        self.begun = Instant::now();
-        self.line(format!(
+        self.line(&format!(
             "rollout {id} started: candidate gets 5 %, then 25, 50, all of it, if it is no worse"
         ));
         let state = self.follow(&id).await?;
-        println!();
+        output::line("");
         match self.broke {
             Some(broke) => {
                 let after = self.taken_back(broke).await?;
-                println!(
+                output::line(format_args!(
                     "The candidate was taken back: {}.\nFrom the first failure to weight 0 in every \
                      router: {:.1} s.",
                     text(&state, "endedBecause"),
                     after.as_secs_f64()
-                );
+                ));
             }
             None if text(&state, "phase") == "Succeeded" => {
-                println!("The candidate was promoted: every step was passed on evidence.");
+                output::line(format_args!(
+                    "The candidate was promoted: every step was passed on evidence."
+                ));
             }
-            None => println!(
+            None => output::line(format_args!(
                 "The candidate was not promoted: {}.",
                 text(&state, "endedBecause")
-            ),
+            )),
         }
         let failed = self.failed().await;
         let answered = self.seen.answered() + failed;
-        println!("Callers sent {answered} requests so far; {failed} of them failed.");
-        println!("The reasons, record by record, with SERIN_SERVER and SERIN_TOKEN as above:\n");
-        println!("  serin rollout history {ROUTE} --verify");
-        println!("  serin rollout explain {ROUTE}");
+        output::line(format_args!(
+            "Callers sent {answered} requests so far; {failed} of them failed."
+        ));
+        output::line(format_args!(
+            "The reasons, record by record, with SERIN_SERVER and SERIN_TOKEN as above:\n"
+        ));
+        output::line(format_args!("  serin rollout history {ROUTE} --verify"));
+        output::line(format_args!("  serin rollout explain {ROUTE}"));
         Ok(())
     }
 
     /// Follows a rollout to its end, and prints what happens.
     async fn follow(&mut self, id: &str) -> Result<Json, Failed> {
         let deadline = Instant::now() + ROLLOUT_MAX;
-        let mut told_at = Instant::now();
-        let mut told_words = String::new();
         while Instant::now() < deadline {
             self.news(id).await?;
             let state = self.get(&format!("/rollouts/{id}")).await?;
@@ -137,14 +146,10 @@ impl<'a> Story<'a> {
                 self.news(id).await?;
                 return Ok(state);
             }
-            let words = standing(&state);
-            if words != told_words && told_at.elapsed() >= TELL_EVERY {
-                self.line(format!(
-                    "{words}  ({} answered, {} failed)",
-                    self.seen.answered(),
-                    self.seen.failed()
-                ));
-                (told_at, told_words) = (Instant::now(), words);
+            if self.told_at.get().elapsed() >= TELL_EVERY {
+                let (answered, failed) = (self.seen.answered(), self.seen.failed());
+                let stands = words::standing(&state);
+                self.line(&format!("{stands}  ({answered} answered, {failed} failed)"));
             }
             let pause = if self.broke.is_some() {
                 MEASURE_EVERY
@@ -161,12 +166,10 @@ impl<'a> Story<'a> {
         let history = self.get(&format!("/rollouts/{id}/history")).await?;
         for record in records(history) {
             let seq = number(&record, "seq");
-            let is_step = text(&record, "transition") != "checkpoint";
             if seq > self.seq {
                 self.seq = seq;
-                if is_step {
-                    let to = record.get("to").map(phase_words).unwrap_or_default();
-                    self.line(format!("{to:<28} {}", text(&record, "reason")));
+                if let Some(words) = words::happened(&record) {
+                    self.line(&words);
                 }
             }
         }
@@ -182,7 +185,7 @@ impl<'a> Story<'a> {
             let set = self.simulator.set_script(stage::broken());
             set.map_err(|bad| Failed::because(bad.to_string()))?;
             self.broke = Some(Instant::now());
-            self.line("the candidate's provider begins to fail: every answer is a 500".to_owned());
+            self.line("the candidate's provider begins to fail: every answer is a 500");
         }
         Ok(())
     }
@@ -215,10 +218,7 @@ impl<'a> Story<'a> {
     /// Failures of callers, once every request that was sent has ended.
     async fn failed(&self) -> u64 {
         self.seen.stop();
-        let deadline = Instant::now() + QUIET_MAX;
-        while !self.seen.is_quiet() && Instant::now() < deadline {
-            sleep(MEASURE_EVERY).await;
-        }
+        self.seen.quiet(QUIET_MAX).await;
         self.seen.failed()
     }
 
@@ -227,8 +227,11 @@ impl<'a> Story<'a> {
         json(&answer.body)
     }
 
-    fn line(&self, words: impl Display) {
-        println!("{:>6.1}s  {words}", self.begun.elapsed().as_secs_f64());
+    fn line(&self, words: &str) {
+        let width = output::terminal().map(|(columns, _)| columns);
+        let seconds = self.begun.elapsed().as_secs_f64();
+        output::line(words::timed(seconds, words, width));
+        self.told_at.set(Instant::now());
     }
 }
 
@@ -245,76 +248,9 @@ async fn introduce(told: &Told) {
     {
         sleep(Duration::from_millis(10)).await;
     }
-    let (traffic, key) = (at.traffic, &told.key.secret);
-    println!("Serin answers. Paste this:\n");
-    println!(
-        "  curl http://{traffic}/v1/chat/completions -H 'authorization: Bearer {key}' \
-         -H 'content-type: application/json' \
-         -d '{{\"model\": \"{ROUTE}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello!\"}}]}}'\n"
-    );
-    println!("Put \"stream\": true into the body for a stream; add -i to see who answered.\n");
-    println!("  API      http://{traffic}/v1      (base_url of an OpenAI SDK)");
-    println!("  metrics  http://{}/metrics", at.admin);
-    println!(
-        "  script   http://{}/__script     (what the simulated provider does)",
-        at.simulator
-    );
-    println!(
-        "  rollout  SERIN_SERVER=http://{} SERIN_TOKEN={} serin rollout watch {ROUTE}\n",
-        at.api, told.token.secret
-    );
-    println!("Callers send 40 requests a second. In five seconds a rollout begins.");
-}
-
-/// Where a rollout is, in a few words.
-fn standing(state: &Json) -> String {
-    let share = state
-        .get("share")
-        .and_then(Json::as_f64)
-        .unwrap_or_default();
-    let why = state.pointer("/verdict/why").and_then(Json::as_str);
-    format!(
-        "{} at {share} %: {}",
-        phase_words(state),
-        why.unwrap_or("not judged yet")
-    )
-}
-
-fn phase_words(at: &Json) -> String {
-    match text(at, "sub") {
-        sub if sub.is_empty() => text(at, "phase"),
-        sub => format!("{}, {}", text(at, "phase"), sub.to_lowercase()),
-    }
-}
-
-fn records(history: Json) -> Vec<Json> {
-    match history {
-        Json::Array(records) => records,
-        Json::Object(mut page) => match page.remove("items") {
-            Some(Json::Array(records)) => records,
-            _ => Vec::new(),
-        },
-        _ => Vec::new(),
-    }
-}
-
-fn text(of: &Json, field: &str) -> String {
-    of.get(field)
-        .and_then(Json::as_str)
-        .unwrap_or_default()
-        .to_owned()
-}
-
-/// A 64-bit integer, which is a text in our JSON.
-fn number(of: &Json, field: &str) -> u64 {
-    match of.get(field) {
-        Some(Json::String(text)) => text.parse().unwrap_or_default(),
-        Some(number) => number.as_u64().unwrap_or_default(),
-        None => 0,
-    }
-}
-
-fn json(body: &[u8]) -> Result<Json, Failed> {
-    serde_json::from_slice(body)
-        .map_err(|bad| Failed::because(format!("an answer is no JSON: {bad}")))
+    output::line(words::introduction(told));
+    output::line(format_args!(
+        "Callers send 40 requests a second. In {} seconds a rollout begins.",
+        BEFORE.as_secs()
+    ));
 }

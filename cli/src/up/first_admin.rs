@@ -9,6 +9,7 @@ use serin_control_plane::{Applier, Refusal};
 
 use crate::{
     exit::Failed,
+    output,
     secret::{self, TOKEN_PREFIX},
 };
 
@@ -45,9 +46,9 @@ async fn create(applier: &Applier) -> Result<Option<String>, Failed> {
 
 /// Once, on stderr.
 fn show(secret: &str, api: SocketAddr) {
-    eprintln!(
+    output::note(format_args!(
         "\nNobody could change anything yet, so there is a first token, shown this once:\n\n  \
          export SERIN_SERVER=http://{api} SERIN_TOKEN={secret}\n\nserin get routes, serin traffic \
          ROUTE and the others use it; serin token create makes more.\n"
-    );
+    ));
 }

@@ -1,7 +1,10 @@
 //! How one call ends, against a server that answers from a script.
 
 use awc::http::header::IF_MATCH;
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 
 use super::*;
 use crate::client::scripted::{AWAY, OK, api, server};
@@ -96,4 +99,49 @@ fn an_address_or_token_that_cannot_be_one_is_a_usage_error() {
         let failed = Api::new(&asked).map(drop).unwrap_err();
         assert!(matches!(failed, Failed::Usage(_)), "{server} {token:?}: {failed:?}");
     }
+}
+
+#[actix_rt::test]
+async fn who_is_no_control_plane_is_told_by_its_address_and_asked_once() {
+    let others = [
+        "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 404 Not Found\r\ncontent-length: 13\r\n\r\n{\"error\":\"no\"}",
+    ];
+    for other in others {
+        let (at, _) = server(vec![other, OK]).await;
+        let refused = api(at, Some(Duration::from_secs(20))).get("/routes").await;
+        let failed = Failed::from(refused.unwrap_err());
+        assert!(matches!(failed, Failed::Error(_)), "{failed:?}");
+        let said = failed.to_string();
+        let words = format!("http://{at} is no control plane");
+        assert!(
+            said.contains(&words) && said.contains("SERIN_SERVER"),
+            "{said}"
+        );
+    }
+}
+
+#[actix_rt::test]
+async fn https_to_who_speaks_http_says_so() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    actix_rt::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut hello = [0; 64];
+        stream.read_exact(&mut hello).await.unwrap();
+        let refusal = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+        stream.write_all(refusal).await.unwrap();
+        // It stays open: the client is to judge by what it has read.
+        std::future::pending::<()>().await;
+    });
+    let server = Server {
+        server: format!("https://{at}"),
+        token: None,
+    };
+    let refused = Api::new(&server).unwrap().get("/routes").await.unwrap_err();
+    let said = Failed::from(refused).to_string();
+    assert!(
+        said.contains("write http://") && !said.contains("Invalid"),
+        "{said}"
+    );
 }

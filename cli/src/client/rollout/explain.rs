@@ -2,7 +2,7 @@
 
 use super::{
     find,
-    words::{number, percent, place, span, text, verdict, what},
+    words::{by_hand, number, percent, place_timed, text, verdict, what},
 };
 use crate::{
     args::{remote::Form, rollout::Look},
@@ -16,11 +16,11 @@ use crate::{
 const LOG_MAX: f64 = 700.0;
 
 pub(super) async fn explain(look: &Look) -> Result<(), Failed> {
-    let api = Api::new(&look.server)?;
+    let api = Api::new(&look.answer.server)?;
     let id = find(&api, &look.which).await?;
     let path = format!("/rollouts/{id}/analysis");
     let analysis = api.get(&path).await?.tree()?;
-    output::print(&match look.output {
+    output::print(&match look.answer.output {
         Form::Json => output::json(&analysis)?,
         Form::Yaml => output::yaml(&analysis)?,
         Form::Table => explained(&analysis),
@@ -48,6 +48,7 @@ fn explained(analysis: &Tree) -> String {
         lines.push(output::table(columns, &rows).trim_end().to_owned());
     }
     lines.extend(labelled("guards", &text(analysis, "guards/text")));
+    lines.extend(labelled("by hand", &by_hand(analysis)));
     lines.extend(labelled("next", &next(analysis)));
     lines.extend(labelled("possible", &legal(analysis)));
     lines.join("\n") + "\n"
@@ -56,15 +57,11 @@ fn explained(analysis: &Tree) -> String {
 /// `chat → claude (c3d4e5f60718)   rollout 7f3a09c2b1d4, seq 17   Progressing, step 2 of 4, …`
 pub(super) fn head(analysis: &Tree) -> String {
     let [hash, id, seq] = ["candidate/hash", "rolloutId", "seq"].map(|path| text(analysis, path));
-    let mut line = format!(
+    format!(
         "{} ({hash})   rollout {id}, seq {seq}   {}",
         what(analysis),
-        place(analysis)
-    );
-    if let Some(exposed) = number(analysis, "exposureMs").filter(|exposed| *exposed > 0.0) {
-        line += &format!(" for {}", span(exposed));
-    }
-    line
+        place_timed(analysis)
+    )
 }
 
 /// What is waited for, and the command that helps.
@@ -91,8 +88,7 @@ pub(super) fn metrics(analysis: &Tree) -> &[Tree] {
 fn row(metric: &Tree) -> [String; 7] {
     let [canary, rate] = arm(metric, "canary");
     let [stable, stable_rate] = arm(metric, "stable");
-    let [mode, allowed] = ["mode", "text"].map(|path| text(metric, path));
-    let mode = [mode, allowed, certificate(metric)]
+    let mode = [text(metric, "mode"), allowed(metric), certificate(metric)]
         .into_iter()
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
@@ -142,7 +138,7 @@ pub(super) fn arm(metric: &Tree, arm: &str) -> [String; 2] {
     };
     let figure = match (at("rate"), at("mean"), at("value")) {
         (Some(rate), ..) => format!("{:.2} %", rate * 100.0),
-        (_, Some(mean), _) if text(metric, "name") == "cost" => format!("${mean:.4}/req"),
+        (_, Some(mean), _) if text(metric, "name") == "cost" => format!("${}/req", money(mean)),
         (_, Some(mean), _) => short(mean),
         (.., Some(value)) => short(value),
         _ => String::new(),
@@ -199,6 +195,36 @@ fn percent_like(figure: f64) -> String {
     }
 }
 
+/// Dollars of one request, which may be millionths: `0.0121`, `0.000016`.
+fn money(dollars: f64) -> String {
+    if dollars == 0.0 || !dollars.is_finite() {
+        return "0".to_owned();
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a logarithm of a double is small"
+    )]
+    let before_point = dollars.abs().log10().floor() as i32;
+    // Three digits that mean something, and cents at least.
+    let digits = usize::try_from(2 - before_point).unwrap_or_default();
+    let text = format!("{dollars:.*}", digits.clamp(2, 15));
+    let shown = text.trim_end_matches('0');
+    let cents = text.find('.').map_or(0, |point| point + 3);
+    text[..shown.len().max(cents)].to_owned()
+}
+
+/// What a metric allows: `≤ stable + 0.5 points`; of a mean `ratio 1.24 of 1.25`.
+fn allowed(metric: &Tree) -> String {
+    let rule = text(metric, "text");
+    let mean = |arm| number(metric, &format!("{arm}/mean"));
+    match (mean("canary"), mean("stable"), number(metric, "allowed")) {
+        (Some(canary), Some(stable), Some(limit)) if stable > 0.0 => {
+            format!("ratio {:.2} of {limit}", canary / stable)
+        }
+        _ => rule,
+    }
+}
+
 fn labelled(label: &str, text: &str) -> Option<String> {
     (!text.is_empty()).then(|| format!("{label:<9} {text}"))
 }
@@ -231,6 +257,18 @@ mod tests {
             ],
             "{told}"
         );
+    }
+
+    #[rustfmt::skip]
+    #[test]
+    fn money_has_three_digits_that_mean_something() {
+        let table = [
+            (0.0, "0"), (0.0121, "0.0121"), (0.000_016_04, "0.000016"), (0.000_016_349, "0.0000163"),
+            (1.5, "1.50"), (12.0, "12.00"), (1234.56, "1234.56"), (f64::NAN, "0"),
+        ];
+        for (dollars, shown) in table {
+            assert_eq!(money(dollars), shown);
+        }
     }
 
     #[rustfmt::skip]

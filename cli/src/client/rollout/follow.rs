@@ -2,10 +2,7 @@
 //!
 //! It looks every second: what is shown is what a look says, so a lost connection loses nothing.
 
-use std::{
-    io::{self, IsTerminal as _},
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
@@ -21,8 +18,9 @@ use crate::{
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
-/// To the top left, and nothing below.
-const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
+/// Nothing behind the cursor on its line; and nothing below it either.
+const CLEAR_LINE: &str = "\u{1b}[K";
+const CLEAR_BELOW: &str = "\u{1b}[J";
 
 /// `serin rollout status --watch`: the lines go to stderr, the end to stdout.
 pub(super) async fn status(api: &Api, id: &str, status: &Status) -> Result<(), Failed> {
@@ -30,12 +28,12 @@ pub(super) async fn status(api: &Api, id: &str, status: &Status) -> Result<(), F
     let path = format!("/rollouts/{id}");
     let show = |state: &Tree| {
         if let Some(line) = lines.next(state) {
-            eprintln!("{line}");
+            output::note(line);
         }
         Ok(())
     };
     let end = follow(api, &path, Some(status.timeout), show).await?;
-    print(&end, status.output)?;
+    print(&end, status.answer.output)?;
     judged(&end)
 }
 
@@ -45,18 +43,46 @@ pub(super) async fn watch(watch: &Watch) -> Result<(), Failed> {
     let id = find(&api, &watch.which).await?;
     let path = format!("/rollouts/{id}/analysis");
     let mut lines = Lines::default();
-    let is_terminal = io::stdout().is_terminal();
-    let paints = is_terminal && output::may_paint();
+    let mut view = View::default();
     let show = |analysis: &Tree| {
-        if is_terminal {
-            return output::print(&format!("{CLEAR}{}", frame::of(analysis, paints)));
+        // Asked each time: a window may become another size.
+        if let Some((columns, rows)) = output::terminal() {
+            let frame = frame::of(analysis, columns, output::may_paint());
+            return output::print(&view.next(&frame, rows));
         }
         lines
             .next(analysis)
             .map_or(Ok(()), |line| output::print(&line))
     };
-    let end = follow(&api, &path, None, show).await?;
-    judged(&end)
+    tokio::select! {
+        end = follow(&api, &path, None, show) => judged(&end?),
+        () = output::unread() => Err(Failed::Unread),
+    }
+}
+
+/// The picture on the terminal, drawn over itself: what was there before stays above it.
+#[derive(Default)]
+struct View {
+    /// Lines drawn last.
+    drawn: usize,
+}
+
+impl View {
+    /// What draws `frame` where the last one was; more than a screen has no room for is left out.
+    fn next(&mut self, frame: &[String], rows: usize) -> String {
+        let mut text = String::new();
+        if self.drawn > 0 {
+            text += &format!("\u{1b}[{}A\r", self.drawn);
+        }
+        let room = rows.saturating_sub(1).max(1);
+        self.drawn = frame.len().min(room);
+        for (at, line) in frame.iter().take(room).enumerate() {
+            let is_last = at + 1 == self.drawn;
+            let clear = if is_last { CLEAR_BELOW } else { CLEAR_LINE };
+            text += &format!("{line}{clear}\n");
+        }
+        text
+    }
 }
 
 /// Looks until it has ended. Who does not answer for a while is asked again; time that is over is
@@ -82,7 +108,7 @@ async fn follow(
             }
             Err(refused) if last.is_some() && is_passing(&refused) => {
                 if !is_away {
-                    eprintln!("{}; trying again", Failed::from(refused));
+                    output::note(format_args!("{}; trying again", Failed::from(refused)));
                 }
                 is_away = true;
             }
@@ -105,9 +131,9 @@ fn is_passing(refused: &Refused) -> bool {
         .is_none_or(|status| status.is_server_error())
 }
 
-/// How a rollout has ended, as an exit code.
+/// How a rollout has ended, as an exit code. A promotion that was taken back is none.
 fn judged(end: &Tree) -> Result<(), Failed> {
-    if words::text(end, "phase") == "Succeeded" {
+    if words::text(end, "phase") == "Succeeded" && !words::is_undone(end) {
         Ok(())
     } else {
         Err(Failed::Rollout(words::told(end)))
@@ -130,12 +156,17 @@ impl Lines {
         }
         self.last = now;
         let verdict = words::verdict(state);
+        let hand = words::by_hand(state);
         let mut line = format!("{}  {}  {place}", moment(), words::what(state));
         if !verdict.is_empty() {
             line += &format!("  {verdict}");
         }
         let because = words::because(state);
-        if !because.is_empty() {
+        if words::text(state, "phase") == "Paused" && !hand.is_empty() {
+            line += &format!("  {hand}");
+        }
+        // A verdict that ended it says it already.
+        if !because.is_empty() && !verdict.contains(&because) {
             line += &format!("  {because}");
         }
         Some(line)
@@ -177,7 +208,16 @@ mod tests {
                 .is_none()
         );
         assert!(lines.next(&state("Progressing", "pass", "")).is_some());
-        let line = lines.next(&state("Failed", "fail", "errors")).unwrap();
+        let later = |exposed: u64| {
+            let mut later = serde_json::to_value(state("Progressing", "pass", "")).unwrap();
+            later["exposureMs"] = exposed.into();
+            serde_json::from_value::<Tree>(later).unwrap()
+        };
+        assert!(lines.next(&later(1_000)).is_none(), "time alone is no line");
+        assert!(lines.next(&later(2_000)).is_none(), "time alone is no line");
+        let mut ended = serde_json::to_value(state("Failed", "fail", "errors")).unwrap();
+        ended["endedBecause"] = "errors".into();
+        let line = lines.next(&serde_json::from_value(ended).unwrap()).unwrap();
         assert!(
             line.ends_with("chat → b  Failed, share 5 %  fail: errors"),
             "{line}"
@@ -185,8 +225,23 @@ mod tests {
     }
 
     #[test]
+    fn a_view_is_drawn_over_the_last_one_and_leaves_what_was_above() {
+        let mut view = View::default();
+        let lines = |n: usize| (1..=n).map(|n| n.to_string()).collect::<Vec<_>>();
+        let first = view.next(&lines(2), 24);
+        assert_eq!(first, "1\u{1b}[K\n2\u{1b}[J\n");
+        assert!(view.next(&lines(30), 24).starts_with("\u{1b}[2A\r1"));
+        let third = view.next(&lines(3), 24);
+        assert!(third.starts_with("\u{1b}[23A\r1"), "{third:?}");
+        assert!(!third.contains("[2J") && !third.contains("[H"), "{third:?}");
+    }
+
+    #[test]
     fn only_a_promotion_is_a_success() {
         assert!(judged(&state("Succeeded", "pass", "")).is_ok());
+        let undone = json!({"phase": "Succeeded", "undone": true});
+        let undone = judged(&serde_json::from_value(undone).unwrap());
+        assert!(matches!(undone, Err(Failed::Rollout(_))), "{undone:?}");
         for phase in ["Failed", "Aborted", "Superseded"] {
             let failed = judged(&state(phase, "fail", "")).unwrap_err();
             assert!(matches!(failed, Failed::Rollout(_)), "{phase}: {failed:?}");

@@ -10,12 +10,16 @@
 
 use super::{
     explain::{arm, harm, head, legal, metrics, next, title},
-    words::{has_ended, number, percent, span, text, verdict},
+    words::{by_hand, has_ended, number, percent, span, text, verdict},
 };
-use crate::tree::Tree;
+use crate::{fit, tree::Tree};
 
-/// Characters of a bar.
+/// Characters of a bar, where there is room for it.
 const BAR_WIDTH: usize = 30;
+/// Characters of the smallest bar that tells anything.
+const BAR_LEAST: usize = 5;
+/// Columns of a label and the space behind it.
+const INDENT: usize = 10;
 /// From here on evidence is near its limit.
 const NEAR: f64 = 0.7;
 
@@ -23,36 +27,50 @@ const RED: &str = "31";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
 
-/// The whole picture; with colours if `paints`.
-pub(super) fn of(analysis: &Tree, paints: bool) -> String {
+/// The lines of the picture, none longer than `width`; with colours if `paints`.
+pub(super) fn of(analysis: &Tree, width: usize, paints: bool) -> Vec<String> {
     let paint = Paint(paints);
-    let mut lines = vec![head(analysis), String::new()];
-    let kind = text(analysis, "verdict/kind");
+    let label = |name: &str, text: &str| {
+        let line = format!("{name:<9} {text}");
+        fit::wrapped(&line, width, INDENT)
+    };
+    let mut lines = fit::wrapped(&head(analysis), width, INDENT);
+    lines.push(String::new());
     let told = verdict(analysis);
     if !told.is_empty() {
-        lines.push(label("verdict", &paint.of(colour(&kind), &told)));
+        let colour = colour(&text(analysis, "verdict/kind"));
+        let mut told = label("verdict", &told);
+        // Each by itself: a colour would go on below.
+        for (at, line) in told.iter_mut().enumerate() {
+            let from = if at == 0 { INDENT } else { 0 };
+            *line = format!("{}{}", &line[..from], paint.of(colour, &line[from..]));
+        }
+        lines.extend(told);
     }
     let steps = steps(analysis);
     if !steps.is_empty() {
-        lines.push(label("steps", &steps));
+        lines.extend(label("steps", &steps));
     }
     let share = number(analysis, "share").unwrap_or_default();
     let shown = format!("{}  {} %", bar(share / 100.0), percent(Some(share)));
-    lines.push(label("share", &shown));
-    lines.extend(waited(analysis).map(|bars| label("step", &bars)));
+    lines.extend(label("share", &shown));
+    for (at, bars) in waited(analysis).iter().enumerate() {
+        lines.extend(label(if at == 0 { "step" } else { "" }, bars));
+    }
     lines.push(String::new());
-    lines.extend(evidence(analysis, &paint));
+    lines.extend(evidence(analysis, width, &paint));
     lines.push(String::new());
     for (name, told) in [
         ("guards", text(analysis, "guards/text")),
+        ("by hand", by_hand(analysis)),
         ("next", next(analysis)),
         ("possible", legal(analysis)),
     ] {
         if !told.is_empty() {
-            lines.push(label(name, &told));
+            lines.extend(label(name, &told));
         }
     }
-    lines.join("\n") + "\n"
+    lines
 }
 
 /// `1 % ✓ ─ 5 % ▶ ─ 25 % ─ 50 % ─ promotion ─ bake`
@@ -89,7 +107,7 @@ fn steps(analysis: &Tree) -> String {
 }
 
 /// What the step still lacks of its time and its samples.
-fn waited(analysis: &Tree) -> Option<String> {
+fn waited(analysis: &Tree) -> Vec<String> {
     let of = |have: f64, want: f64| bar(if want > 0.0 { have / want } else { 1.0 });
     let mut parts = Vec::new();
     if let Some(least) = number(analysis, "minDurationMs") {
@@ -102,48 +120,84 @@ fn waited(analysis: &Tree) -> Option<String> {
         let fewer = count("canary").min(count("stable"));
         parts.push(format!("{}  {fewer} of {least} samples", of(fewer, least)));
     }
-    (!parts.is_empty()).then(|| parts.join(&format!("\n{:<10}", "")))
+    parts
 }
 
-fn evidence(analysis: &Tree, paint: &Paint) -> Vec<String> {
-    let row = |metric: &Tree, name: String, mode: String| {
+/// One metric as it is shown.
+struct Row {
+    name: String,
+    canary: String,
+    stable: String,
+    /// How near it is to acting, and in which colour.
+    ratio: f64,
+    colour: &'static str,
+    harm: String,
+    mode: String,
+}
+
+impl Row {
+    fn of(metric: &Tree, name: String, mode: String) -> Self {
         let side = |of: &str| arm(metric, of).join(" ").trim().to_owned();
         let ratio = number(metric, "limitRatio").unwrap_or_default();
-        let bar = paint.of(nearness(metric, ratio), &bar(ratio));
-        let (canary, stable) = (side("canary"), side("stable"));
-        (name, canary, stable, bar, harm(metric), mode)
-    };
-    let mut rows: Vec<_> = metrics(analysis)
+        Self {
+            name,
+            canary: side("canary"),
+            stable: side("stable"),
+            ratio,
+            colour: nearness(metric, ratio),
+            harm: harm(metric),
+            mode,
+        }
+    }
+}
+
+fn evidence(analysis: &Tree, width: usize, paint: &Paint) -> Vec<String> {
+    let mut rows: Vec<Row> = metrics(analysis)
         .iter()
-        .map(|metric| row(metric, title(metric), text(metric, "mode")))
+        .map(|metric| Row::of(metric, title(metric), text(metric, "mode")))
         .collect();
     if let Some(total) = analysis.get("total").filter(|total| **total != Tree::Null) {
-        rows.push(row(total, "total".to_owned(), text(total, "text")));
+        rows.push(Row::of(total, "total".to_owned(), text(total, "text")));
     }
     // By hand: a table would count the letters of colours.
-    let widest = |text: &dyn Fn(usize) -> usize, least: usize| {
-        (0..rows.len())
-            .map(text)
-            .max()
-            .unwrap_or_default()
-            .max(least)
+    let widest = |text: &dyn Fn(&Row) -> &String, least: usize| {
+        let lengths = rows.iter().map(|row| fit::length(text(row)));
+        lengths.max().unwrap_or_default().max(least)
     };
-    let names = widest(&|i| rows[i].0.chars().count(), 9);
-    let canary = widest(&|i| rows[i].1.chars().count(), 6);
-    let stable = widest(&|i| rows[i].2.chars().count(), 6);
-    let harms = widest(&|i| rows[i].4.chars().count(), 4);
-    let head = format!(
-        "{:<names$}  {:>canary$}  {:>stable$}  {:<BAR_WIDTH$}  {:<harms$}",
-        "", "canary", "stable", "evidence of harm", ""
-    );
-    let line =
-        |(name, c, s, bar, harm, mode): &(String, String, String, String, String, String)| {
-            format!("{name:<names$}  {c:>canary$}  {s:>stable$}  {bar}  {harm:<harms$}  {mode}")
+    let names = widest(&|row| &row.name, 9);
+    let canary = widest(&|row| &row.canary, 6);
+    let stable = widest(&|row| &row.stable, 6);
+    let harms = widest(&|row| &row.harm, 4);
+    let modes = widest(&|row| &row.mode, 0);
+    // What has no room goes in this order: length of the bar, modes, the bar.
+    let figures = names + canary + stable + harms + 6;
+    let room = width.saturating_sub(figures + 2);
+    let (bars, shows_modes) = match room.checked_sub(modes + 2) {
+        Some(left) if left >= BAR_LEAST => (left.min(BAR_WIDTH), true),
+        _ => (room.min(BAR_WIDTH), false),
+    };
+    let bars = if bars < BAR_LEAST { 0 } else { bars };
+    let line = |row: &Row| {
+        let bar = match bars {
+            0 => String::new(),
+            bars => paint.of(row.colour, &bar_of(row.ratio, bars)) + "  ",
         };
-    let lines = rows.iter().map(line);
-    std::iter::once(head)
-        .chain(lines)
-        .map(|line| line.trim_end().to_owned())
+        let mode = if shows_modes { row.mode.as_str() } else { "" };
+        let (name, c, s, harm) = (&row.name, &row.canary, &row.stable, &row.harm);
+        let shown = format!("{name:<names$}  {c:>canary$}  {s:>stable$}  ");
+        let line = format!("{shown}{bar}{harm:<harms$}  {mode}");
+        if bars == 0 {
+            fit::cut(line.trim_end(), width)
+        } else {
+            line.trim_end().to_owned()
+        }
+    };
+    let head = format!(
+        "{:<names$}  {:>canary$}  {:>stable$}  evidence of harm",
+        "", "canary", "stable"
+    );
+    std::iter::once(fit::cut(&head, width))
+        .chain(rows.iter().map(line))
         .collect()
 }
 
@@ -165,9 +219,13 @@ fn colour(verdict: &str) -> &'static str {
     }
 }
 
-/// `██▌·······` for a ratio of 0 to 1.
 fn bar(ratio: f64) -> String {
-    let halves = f64::from(u32::try_from(2 * BAR_WIDTH).unwrap_or(u32::MAX));
+    bar_of(ratio, BAR_WIDTH)
+}
+
+/// `██▌·······` for a ratio of 0 to 1, so many characters wide.
+fn bar_of(ratio: f64, width: usize) -> String {
+    let halves = f64::from(u32::try_from(2 * width).unwrap_or(u32::MAX));
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -176,11 +234,7 @@ fn bar(ratio: f64) -> String {
     let filled = (ratio.clamp(0.0, 1.0) * halves).round() as usize;
     let mut bar = "█".repeat(filled / 2);
     bar += if filled % 2 == 1 { "▌" } else { "" };
-    bar + &"·".repeat(BAR_WIDTH - filled.div_ceil(2))
-}
-
-fn label(name: &str, text: &str) -> String {
-    format!("{name:<9} {text}")
+    bar + &"·".repeat(width - filled.div_ceil(2))
 }
 
 struct Paint(bool);
@@ -204,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_view_shows_step_share_evidence_guards_and_what_is_next() {
-        let frame = of(&analysis(), false);
+        let frame = of(&analysis(), 120, false).join("\n");
         for part in [
             "verdict   inconclusive: errors has",
             "steps     1 % ✓ ─ 5 % ▶ ─ 25 % ─ 50 % ─ promotion ─ bake\n",
@@ -213,7 +267,7 @@ mod tests {
             "164 of 300 samples\n",
             "guards    breaker closed on 3/3\n",
             "next      25 % when",
-            "possible  pause, promote, abort, skip-step\n",
+            "possible  pause, promote, abort, skip-step",
         ] {
             assert!(frame.contains(part), "no {part:?} in\n{frame}");
         }
@@ -226,7 +280,25 @@ mod tests {
         );
         assert_eq!(errors[8..], ["0.4", "of", "167", "enforce"]);
         assert!(!frame.contains('\u{1b}'), "{frame}");
-        assert!(of(&analysis(), true).contains("\u{1b}[33minconclusive"));
+        assert!(of(&analysis(), 120, true)[2].contains("\u{1b}[33minconclusive"));
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal_and_no_colour_goes_on_below() {
+        for width in [40, 60, 80, 100, 120, 200] {
+            let lines = of(&analysis(), width, false);
+            for line in &lines {
+                assert!(fit::length(line) <= width, "{width}: {line}");
+            }
+            for line in of(&analysis(), width, true) {
+                let painted = line.matches("\u{1b}[3").count();
+                assert_eq!(painted, line.matches("\u{1b}[0m").count(), "{line:?}");
+            }
+        }
+        let at_80 = of(&analysis(), 80, false).join("\n");
+        for part in ["█", "0.4 of 167", "29/3102 0.93 %", "go-on --open"] {
+            assert!(at_80.contains(part), "no {part:?} in\n{at_80}");
+        }
     }
 
     #[test]

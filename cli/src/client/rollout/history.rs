@@ -1,56 +1,96 @@
 //! `serin rollout history`: what was done, by whom, and whether every decision follows from what
 //! was recorded.
 
-use serin_control_plane::rollout::{record::Record, verify::verify};
-
-use super::{find, words::text};
+use super::{find, verify::verified, words::text};
 use crate::{
     args::{remote::Form, rollout::History},
     client::{Api, list::list},
     exit::Failed,
-    output,
+    fit, output,
     tree::Tree,
 };
 
 /// Longest reason that a table shows, in characters.
 const REASON_CHARACTERS_MAX: usize = 80;
 
+/// What a record keeps between two changes: events, for `--verify` alone.
+const CHECKPOINT: &str = "checkpoint";
+
+/// Transitions as people call them; the API has their numbers.
+const WORDS: [(&str, &str); 23] = [
+    ("t1", "started"),
+    ("t2", "ready"),
+    ("t3", "not ready in time"),
+    ("t4", "let in"),
+    ("t5", "first step"),
+    ("t6", "routers serve it"),
+    ("t7", "step passed"),
+    ("t8", "held"),
+    ("t9", "failed"),
+    ("t10", "aborted"),
+    ("t11", "guard fired"),
+    ("t12", "superseded"),
+    ("t13", "plan changed"),
+    ("t14", "resumed"),
+    ("t15", "went on"),
+    ("t16", "blind"),
+    ("t17", "promoted"),
+    ("t17a", "raised"),
+    ("t18", "succeeded"),
+    ("t19", "taken back"),
+    ("t20", "undone"),
+    ("t21", "by hand"),
+    ("t22", "paused"),
+];
+
 pub(super) async fn history(history: &History) -> Result<(), Failed> {
-    let api = Api::new(&history.server)?;
+    let api = Api::new(&history.answer.server)?;
     let id = find(&api, &history.which).await?;
     let listed = list(&api, &format!("rollouts/{id}/history"), None).await?;
-    output::print(&match history.output {
+    output::print(&match history.answer.output {
         Form::Json => output::json(&listed.tree())?,
         Form::Yaml => output::yaml(&listed.tree())?,
         Form::Table => table(&listed.items),
     })?;
+    let kept = listed.items.iter().filter(|record| is_kept(record)).count();
+    if history.answer.output == Form::Table && kept > 0 {
+        let records = if kept == 1 { "record" } else { "records" };
+        output::note(format_args!(
+            "{kept} {records} between two changes not shown (-o json has all)"
+        ));
+    }
     if history.verify {
-        eprintln!("{}", verified(&listed.items)?);
+        output::note(format_args!("{}", verified(&listed.items)?));
     }
     Ok(())
 }
 
+/// Whether nothing has changed with it.
+fn is_kept(record: &Tree) -> bool {
+    text(record, "transition") == CHECKPOINT
+}
+
 fn table(records: &[Tree]) -> String {
     let row = |record: &Tree| {
-        let reason: String = text(record, "reason")
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .take(REASON_CHARACTERS_MAX)
-            .collect();
+        let reason = text(record, "reason").lines().collect::<Vec<_>>().join(" ");
+        let transition = text(record, "transition");
+        let word = WORDS.iter().find(|(number, _)| *number == transition);
         [
             text(record, "seq"),
             text(record, "at"),
             who(record),
-            text(record, "transition"),
+            word.map_or(transition.clone(), |(_, word)| (*word).to_owned()),
             phase(record, "from"),
             phase(record, "to"),
-            reason,
+            fit::cut(&reason, REASON_CHARACTERS_MAX),
         ]
     };
-    let rows: Vec<[String; 7]> = records.iter().map(row).collect();
-    let head = ["SEQ", "AT", "WHO", "TRANSITION", "FROM", "TO", "REASON"];
+    let rows: Vec<[String; 7]> = records
+        .iter()
+        .filter(|record| !is_kept(record))
+        .map(row)
+        .collect();
+    let head = ["SEQ", "AT", "WHO", "WHAT", "FROM", "TO", "REASON"];
     output::table(head, &rows)
 }
 
@@ -71,31 +111,6 @@ fn phase(record: &Tree, field: &str) -> String {
     }
 }
 
-/// Says that everything follows, or what does not.
-fn verified(records: &[Tree]) -> Result<String, Failed> {
-    let read = |record: &Tree| {
-        let json = serde_json::to_value(record).unwrap_or_default();
-        serde_json::from_value::<Record>(json).map_err(|error| {
-            let seq = text(record, "seq");
-            Failed::because(format!("record {seq} cannot be read: {error}"))
-        })
-    };
-    let records: Vec<Record> = records.iter().map(read).collect::<Result<_, _>>()?;
-    let found =
-        verify(&records).map_err(|broken| Failed::because(format!("not true: {broken}")))?;
-    let mut told = format!(
-        "true: {} records are chained, {} events lead to what they say",
-        found.records, found.events
-    );
-    if found.unreplayed > 0 {
-        told += &format!(
-            "; of {} the beginning is gone, their chain alone was checked",
-            found.unreplayed
-        );
-    }
-    Ok(told)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -106,6 +121,7 @@ mod tests {
     fn records_say_who_did_what_and_why() {
         let records: Vec<Tree> = serde_json::from_value(json!([
             {"seq": "1", "at": "T1", "actor": {"type": "user", "id": "ada"}, "transition": "t1", "to": "Pending", "reason": "a\nb"},
+            {"seq": "1", "at": "T1", "actor": {"type": "system"}, "transition": "checkpoint"},
             {"seq": "2", "at": "T2", "actor": {"type": "auto", "id": ""}, "transition": "t7",
              "from": {"phase": "Progressing", "sub": "Gated"}, "to": {"phase": "Progressing", "sub": "Applying"}},
         ]))
@@ -115,10 +131,13 @@ mod tests {
             .lines()
             .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
             .collect();
-        assert_eq!(rows[1], "1 T1 ada t1 Pending a");
+        assert_eq!(rows[1], "1 T1 ada started Pending a b");
+        let long = json!({"transition": "t7", "reason": "x".repeat(90)});
+        let long = super::table(&[serde_json::from_value(long).unwrap()]);
+        assert!(long.trim_end().ends_with("xx…"), "{long}");
         assert_eq!(
             rows[2],
-            "2 T2 auto t7 Progressing/Gated Progressing/Applying"
+            "2 T2 auto step passed Progressing/Gated Progressing/Applying"
         );
     }
 }

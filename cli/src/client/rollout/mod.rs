@@ -3,9 +3,9 @@
 //! What is shown is what the control plane tells: evidence, what is waited for and which verbs are
 //! possible are its words. A verb goes once (`Idempotency-Key`), whatever the network does.
 //! ```text
-//!   start    a plan of a file          planned  what it would take          words  a state, in words
-//!   follow   until it has ended        explain  the evidence as a table     frame   and as a view
-//!   history  records, verified
+//!   start    a plan of a file          planned  what it would take    started  what came of it
+//!   follow   until it has ended        explain  the evidence          frame    and as a live view
+//!   history  what was done, by whom    verify   whether that is true  words    a state, in words
 //! ```
 
 mod explain;
@@ -14,9 +14,11 @@ mod frame;
 mod history;
 mod planned;
 mod start;
+mod started;
+mod verify;
 mod words;
 
-use awc::http::{Method, header::HeaderName};
+use awc::http::{Method, StatusCode, header::HeaderName};
 use serde_json::{Map, Value, json};
 
 use super::{Api, Call, list::list};
@@ -65,7 +67,7 @@ async fn pass(promote: &Promote) -> Result<(), Failed> {
 
 /// `POST /rollouts/{id}/<word>`
 async fn ask(word: &str, which: &Which, manner: &Manner, own: Value) -> Result<(), Failed> {
-    let api = Api::new(&manner.server)?;
+    let api = Api::new(&manner.answer.server)?;
     let id = find(&api, which).await?;
     let path = format!("/rollouts/{id}/{word}");
     let call = Call::new(Method::POST, &path)
@@ -75,7 +77,7 @@ async fn ask(word: &str, which: &Which, manner: &Manner, own: Value) -> Result<(
 
 /// `PUT /rollouts/{id}/gates/{gate}`
 async fn set(gate: &Gate) -> Result<(), Failed> {
-    let api = Api::new(&gate.manner.server)?;
+    let api = Api::new(&gate.manner.answer.server)?;
     let which = Which {
         route: gate.route.clone(),
         id: gate.id.clone(),
@@ -89,8 +91,8 @@ async fn set(gate: &Gate) -> Result<(), Failed> {
 async fn carry_out(api: &Api, call: Call<'_>, manner: &Manner, own: Value) -> Result<(), Failed> {
     let call = call.json(body(manner, own).to_string());
     let state = api.call(&call).await?.tree()?;
-    print(&state, manner.output)?;
-    eprintln!("{}", words::told(&state));
+    print(&state, manner.answer.output)?;
+    output::note(format_args!("{}", words::told(&state)));
     Ok(())
 }
 
@@ -115,12 +117,22 @@ async fn find(api: &Api, which: &Which) -> Result<String, Failed> {
         let newest = api.get(&format!("/rollouts?route={route}&limit=1")).await?;
         let newest = newest.tree()?;
         let first = newest.get("items").and_then(|items| items.items().first());
-        let id = first.and_then(|state| state.get("rolloutId")?.text());
-        let none = || {
-            let way = "`serin rollout start -f FILE` starts one";
-            Failed::NotFound(format!("route {route} has no rollout: {way}"))
-        };
-        return id.map(str::to_owned).ok_or_else(none);
+        if let Some(id) = first.and_then(|state| state.get("rolloutId")?.text()) {
+            return Ok(id.to_owned());
+        }
+        // Where there is no such route, that is what is wrong.
+        if let Err(refused) = api.get(&format!("/routes/{route}")).await {
+            return Err(match refused.status() {
+                Some(StatusCode::NOT_FOUND) => {
+                    Failed::NotFound(format!("there is no route {route}"))
+                }
+                _ => refused.into(),
+            });
+        }
+        let way = "`serin rollout start -f FILE` starts one";
+        return Err(Failed::NotFound(format!(
+            "route {route} has no rollout: {way}"
+        )));
     };
     let state = api.get(&format!("/rollouts/{id}")).await?.tree()?;
     match state.get("route").and_then(Tree::text) {
@@ -134,29 +146,29 @@ async fn find(api: &Api, which: &Which) -> Result<String, Failed> {
 
 /// `serin rollout list`
 async fn all(asked: &List) -> Result<(), Failed> {
-    let api = Api::new(&asked.server)?;
+    let api = Api::new(&asked.answer.server)?;
     let mut listed = list(&api, "rollouts", None).await?;
     if let Some(phase) = &asked.phase {
         let is_it = |state: &Tree| state.get("phase").and_then(Tree::text) == Some(phase);
         listed.items.retain(is_it);
     }
-    output::print(&match asked.output {
+    output::print(&match asked.answer.output {
         Form::Json => output::json(&listed.tree())?,
         Form::Yaml => output::yaml(&listed.tree())?,
         Form::Table => words::table(&listed.items),
     })?;
     for unreadable in &listed.unreadable {
-        eprintln!("cannot be read: {unreadable}");
+        output::note(format_args!("cannot be read: {unreadable}"));
     }
     Ok(())
 }
 
 /// `serin rollout get`
 async fn get(look: &Look) -> Result<(), Failed> {
-    let api = Api::new(&look.server)?;
+    let api = Api::new(&look.answer.server)?;
     let id = find(&api, &look.which).await?;
     let state = api.get(&format!("/rollouts/{id}")).await?.tree()?;
-    match look.output {
+    match look.answer.output {
         Form::Table => output::print(&words::page(&state)),
         form => print(&state, form),
     }
@@ -164,13 +176,19 @@ async fn get(look: &Look) -> Result<(), Failed> {
 
 /// `serin rollout status`
 async fn stand(status: &Status) -> Result<(), Failed> {
-    let api = Api::new(&status.server)?;
+    let api = Api::new(&status.answer.server)?;
     let id = find(&api, &status.which).await?;
     if status.watch {
         return follow::status(&api, &id, status).await;
     }
     let state = api.get(&format!("/rollouts/{id}")).await?.tree()?;
-    print(&state, status.output)
+    print(&state, status.answer.output)?;
+    for said in [words::by_hand(&state), words::because(&state)] {
+        if !said.is_empty() {
+            output::note(said);
+        }
+    }
+    Ok(())
 }
 
 fn print(state: &Tree, form: Form) -> Result<(), Failed> {

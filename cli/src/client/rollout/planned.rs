@@ -34,6 +34,24 @@ pub(super) fn table(planned: &Tree) -> String {
         "GATE",
     ];
     let mut told = output::table(head, &rows);
+    match number(planned, "present/perSecond") {
+        Some(rate) if rate > 0.0 => {
+            told += &format!(
+                "this traffic is the mean of the last 10 min: {}/s\n",
+                rate_of(rate)
+            );
+        }
+        Some(_) => told += "no traffic yet: how long the steps take at it cannot be told\n",
+        None => {}
+    }
+    for (name, told_of) in [
+        ("promotion gate", text(planned, "plan/promotion/gate")),
+        ("webhooks", webhooks(planned)),
+    ] {
+        if !told_of.is_empty() {
+            told += &format!("{name}: {told_of}\n");
+        }
+    }
     let bake = time(planned, "plan/bakeMs");
     let held = percent(number(planned, "plan/holdback"));
     told += &format!("then {held} % held back for {bake} (bake)");
@@ -53,6 +71,24 @@ pub(super) fn problems(planned: &Tree) -> Vec<String> {
     let source = text(planned, "sourceProblem");
     let source = (!source.is_empty()).then_some(source);
     faults.chain(source).collect()
+}
+
+/// `approve (confirm-promotion), load (rollout)`
+fn webhooks(planned: &Tree) -> String {
+    let each = list(planned, "plan/webhooks").iter().map(|hook| {
+        let [name, kind] = ["name", "type"].map(|field| text(hook, field));
+        format!("{name} ({kind})")
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// `1.1`, `0.02`, `120`
+fn rate_of(per_s: f64) -> String {
+    match per_s {
+        rate if rate >= 10.0 => format!("{rate:.0}"),
+        rate if rate >= 0.1 => format!("{rate:.1}"),
+        rate => format!("{rate:.3}"),
+    }
 }
 
 /// `5 % 1m55s, 100 % 10s`
@@ -103,5 +139,26 @@ mod tests {
             "then 1 % held back for 15m (bake); in all at least 30m"
         );
         assert_eq!(problems(&planned), ["a", "connect: b"]);
+    }
+
+    #[test]
+    fn a_plan_tells_what_its_times_rest_on_and_what_else_holds_it() {
+        let told = |rate: f64| {
+            let planned = json!({
+                "plan": {"steps": [{"weight": 5}], "bakeMs": 0, "holdback": 0,
+                    "promotion": {"gate": "go-live"},
+                    "webhooks": [{"name": "approve", "type": "confirm-promotion"}]},
+                "present": {"perSecond": rate},
+            });
+            table(&serde_json::from_value(planned).unwrap())
+        };
+        for part in [
+            "this traffic is the mean of the last 10 min: 1.1/s\n",
+            "promotion gate: go-live\n",
+            "webhooks: approve (confirm-promotion)\n",
+        ] {
+            assert!(told(1.13).contains(part), "no {part:?} in\n{}", told(1.13));
+        }
+        assert!(told(0.0).contains("no traffic yet"), "{}", told(0.0));
     }
 }

@@ -5,7 +5,7 @@ use std::{
     io::{self, Read as _},
 };
 
-use awc::http::{Method, StatusCode, header::HeaderName};
+use awc::http::{Method, header::HeaderName};
 use serde_json::Value;
 use serin_proto::{
     address::Networks,
@@ -14,7 +14,7 @@ use serin_proto::{
     yaml::{self, Places},
 };
 
-use super::{planned, print, words};
+use super::{planned, print, started, words};
 use crate::{
     args::{remote::Form, rollout::Start},
     bundle::Located,
@@ -23,7 +23,7 @@ use crate::{
         api::{Answer, Refused},
     },
     exit::Failed,
-    output,
+    fit, output,
     secret::random_word,
     tree::Tree,
     validate::uncompiled,
@@ -34,38 +34,40 @@ struct Plans {
     name: String,
     text: String,
     rollouts: Vec<v1::Rollout>,
+    /// Told already.
+    warnings: Vec<String>,
 }
 
 pub(super) async fn start(start: &Start) -> Result<(), Failed> {
     let plans = Plans::read(start)?;
-    let api = Api::new(&start.server)?;
+    let api = Api::new(&start.answer.server)?;
     let (mut states, mut done) = (Vec::new(), Vec::new());
     for (index, rollout) in plans.rollouts.iter().enumerate() {
         match send(&api, rollout, start).await {
             Ok(answer) => {
                 let state = answer.tree()?;
                 if !start.dry_run {
-                    done.push(begun(&state, answer.status));
+                    done.push(started::begun(&state, answer.status));
                 }
                 states.push(state);
             }
             Err(refused) => {
-                done.iter().for_each(|line| eprintln!("{line}"));
+                done.iter().for_each(output::note);
                 return Err(plans.located(refused, index).into());
             }
         }
     }
-    for state in &states {
+    for (index, state) in states.iter().enumerate() {
         if start.dry_run {
-            foretold(state, start.output)?;
-        } else if start.output != Form::Table {
-            print(state, start.output)?;
+            foretold(&plans, index, state, start.answer.output)?;
+        } else if start.answer.output != Form::Table {
+            print(state, start.answer.output)?;
         }
     }
-    if !start.dry_run && start.output == Form::Table {
+    if !start.dry_run && start.answer.output == Form::Table {
         output::print(&words::table(&states))?;
     }
-    done.iter().for_each(|line| eprintln!("{line}"));
+    done.iter().for_each(output::note);
     Ok(())
 }
 
@@ -84,31 +86,17 @@ async fn send(api: &Api, rollout: &v1::Rollout, start: &Start) -> Result<Answer,
     api.call(&call).await
 }
 
-/// What has begun, and how to go on.
-fn begun(state: &Tree, status: StatusCode) -> String {
-    let [id, route] = ["rolloutId", "route"].map(|field| words::text(state, field));
-    let what = words::what(state);
-    if status == StatusCode::CREATED {
-        format!(
-            "{what}: rollout {id} is started; routers take it over, then its steps begin\n  watch \
-             it:     serin rollout watch {route}\n  or wait:      serin rollout status {route} \
-             --watch\n  take it back: serin rollout abort {route}"
-        )
-    } else {
-        let place = words::place(state);
-        format!("{what}: rollout {id} runs with this plan: {place}")
-    }
-}
-
 /// What a dry run tells.
-fn foretold(answer: &Tree, form: Form) -> Result<(), Failed> {
+fn foretold(plans: &Plans, index: usize, answer: &Tree, form: Form) -> Result<(), Failed> {
     let plan = answer.get("planned").filter(|plan| **plan != Tree::Null);
     for warning in answer.get("warnings").map(Tree::items).unwrap_or_default() {
-        let [pointer, message] = ["pointer", "message"].map(|field| words::text(warning, field));
-        eprintln!("warning: {pointer}: {message}");
-    }
-    for problem in plan.map(planned::problems).unwrap_or_default() {
-        eprintln!("warning: {problem}");
+        let [pointer, code, message] =
+            ["pointer", "code", "message"].map(|field| words::text(warning, field));
+        let located = plans.locate(index, &pointer, &code, &message).to_string();
+        // Those of the file were told when it was read.
+        if !plans.warnings.contains(&located) {
+            output::note(format_args!("warning: {located}"));
+        }
     }
     output::print(&match (form, plan) {
         (Form::Json, _) => output::json(answer)?,
@@ -116,7 +104,9 @@ fn foretold(answer: &Tree, form: Form) -> Result<(), Failed> {
         (Form::Table, Some(plan)) => planned::table(plan),
         (Form::Table, None) => String::new(),
     })?;
-    eprintln!("the plan is good; nothing was started");
+    for line in started::foretold(answer) {
+        output::note(line);
+    }
     Ok(())
 }
 
@@ -147,15 +137,16 @@ impl Plans {
         };
         let lines = |faults: Vec<serin_proto::Fault>| {
             let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            Failed::because(lines.join("\n"))
+            Failed::because(fit::first_of(lines).join("\n"))
         };
         let read = yaml::read_part(&name, &text, &context).map_err(lines)?;
         let faults = uncompiled(&name, &text, &read.file);
         if !faults.is_empty() {
             return Err(lines(faults));
         }
-        for warning in &read.warnings {
-            eprintln!("warning: {warning}");
+        let warnings: Vec<String> = read.warnings.iter().map(ToString::to_string).collect();
+        for warning in &warnings {
+            output::note(format_args!("warning: {warning}"));
         }
         if read.file.rollouts.is_empty() {
             return Err(Failed::because(format!("{name} has no rollouts")));
@@ -164,7 +155,21 @@ impl Plans {
             name,
             text,
             rollouts: read.file.rollouts,
+            warnings,
         })
+    }
+
+    /// What is told of a plan, with the line that caused it.
+    fn locate(&self, index: usize, pointer: &str, code: &str, message: &str) -> Located {
+        let pointer = format!("/rollouts/{index}{pointer}");
+        let places = Places::of(&self.text);
+        let place = places.map(|places| places.find(&pointer));
+        Located {
+            place: place.map(|(line, column)| (self.name.clone(), line, column)),
+            pointer,
+            code: code.to_owned(),
+            message: message.to_owned(),
+        }
     }
 
     /// The same refusal, each fault with the line that caused it.
@@ -172,16 +177,8 @@ impl Plans {
         let Refused::Problem(mut problem) = refused else {
             return refused;
         };
-        let places = Places::of(&self.text);
         for told in &mut problem.errors {
-            let pointer = format!("/rollouts/{index}{}", told.pointer);
-            let place = places.as_ref().map(|places| places.find(&pointer));
-            let located = Located {
-                place: place.map(|(line, column)| (self.name.clone(), line, column)),
-                pointer,
-                code: told.code.clone(),
-                message: told.message.clone(),
-            };
+            let located = self.locate(index, &told.pointer, &told.code, &told.message);
             told.message = located.to_string();
             told.pointer.clear();
         }
@@ -208,6 +205,17 @@ mod tests {
         let unknown = said(&FILE.replace("steps", "stpes")).unwrap();
         assert!(unknown.starts_with("a.yaml:4:"), "{unknown}");
         assert_eq!(said("routes: []\n").unwrap(), "a.yaml has no rollouts");
+        let twice = format!(
+            "{}{}",
+            FILE.replace("weight: 3", "weight: 25"),
+            &FILE[10..].replace("weight: 3", "weight: 25")
+        );
+        let twice = said(&twice).unwrap();
+        assert!(
+            twice.starts_with("a.yaml:7:12: /rollouts/1/route"),
+            "{twice}"
+        );
+        assert!(twice.contains("line 2"), "{twice}");
         // The route may be in the store.
         assert_eq!(said(&FILE.replace("weight: 3", "weight: 25")), None);
     }

@@ -31,9 +31,9 @@ pub(super) fn analysis() -> Tree {
             {"name": "ttft", "title": "ttft > 3 s", "mode": "enforce", "bound": 3.0,
              "canary": arm(11, 162, 0.0679), "stable": arm(148, 3073, 0.0482), "evidence": 0.6,
              "limit": 500, "limitRatio": 0.0, "text": "≤ 2 × stable + 5 points"},
-            {"name": "cost", "mode": "pauseOnly", "canary": {"n": 164, "mean": 0.0121},
+            {"name": "cost", "mode": "pauseOnly", "canary": {"n": 164, "mean": 0.01212},
              "stable": {"n": 3102, "mean": 0.0098}, "evidence": 1.0, "limit": 100,
-             "text": "ratio 1.24 of 1.25"},
+             "allowed": 1.25, "text": "≤ 1.25 × stable"},
             {"name": "judge-score", "mode": "pauseOnly", "canary": {"value": 0.9}, "failed": 1,
              "failureLimit": 3, "limitRatio": 0.33, "text": "≥ 0.8"},
         ],
@@ -140,17 +140,26 @@ async fn another_rollout_is_asked_by_its_id_if_it_is_of_that_route() {
 #[actix_rt::test]
 async fn a_route_without_a_rollout_is_not_found() {
     let none = answer("200 OK", &json!({"items": []}));
-    let (done, _) = played("serin rollout abort chat", vec![none]).await;
-    let failed = done.unwrap_err();
-    assert!(matches!(failed, Failed::NotFound(_)), "{failed:?}");
-    assert!(failed.to_string().contains("rollout start"), "{failed}");
+    let route = answer("200 OK", &json!({"name": "chat"}));
+    let gone = json!({"title": "Not found", "status": 404, "code": "not_found", "detail": "there is no route chat"});
+    let gone = answer("404 Not Found", &gone);
+    for (answers, words) in [
+        (vec![none, route], "rollout start"),
+        (vec![none, gone], "there is no route chat"),
+    ] {
+        let (done, asked) = played("serin rollout abort chat", answers).await;
+        let failed = done.unwrap_err();
+        assert!(matches!(failed, Failed::NotFound(_)), "{failed:?}");
+        assert!(failed.to_string().contains(words), "{failed}");
+        assert_eq!(told(&asked[1]).0, "GET /routes/chat");
+    }
 }
 
 #[actix_rt::test]
 async fn what_is_stale_or_not_possible_now_is_a_conflict_with_the_way_out() {
     let stale = json!({
         "title": "The rollout went on meanwhile", "status": 409, "code": "stale_seq",
-        "detail": "the rollout went on meanwhile: it is at seq 18 now", "seq": "18", "errors": [],
+        "detail": "its newest record has seq 18 now", "seq": "18", "errors": [],
     });
     let illegal = json!({
         "title": "The rollout's phase does not allow this", "status": 422, "code": "illegal_verb",

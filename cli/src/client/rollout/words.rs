@@ -29,9 +29,28 @@ pub(super) fn what(state: &Tree) -> String {
     format!("{route} → {target}")
 }
 
+/// Whether its promotion was taken back.
+pub(super) fn is_undone(state: &Tree) -> bool {
+    state.get("undone") == Some(&Tree::Bool(true))
+}
+
 /// `Progressing, step 2 of 4, share 5 %, Analysing`
 pub(super) fn place(state: &Tree) -> String {
+    parts(state, false)
+}
+
+/// The same with how long it has been so: `… share 5 % for 2m50s, Gated`. It is another with each
+/// second.
+pub(super) fn place_timed(state: &Tree) -> String {
+    parts(state, true)
+}
+
+fn parts(state: &Tree, is_timed: bool) -> String {
+    let timed = |field: &str| number(state, field).filter(|_| is_timed);
     let mut parts = vec![text(state, "phase")];
+    if is_undone(state) {
+        parts[0] += " and undone";
+    }
     let reasons = state.get("pauseReasons").map(Tree::items);
     let reasons: Vec<String> = reasons
         .unwrap_or_default()
@@ -41,13 +60,26 @@ pub(super) fn place(state: &Tree) -> String {
     if !reasons.is_empty() {
         parts[0] += &format!(" ({})", reasons.join(", "));
     }
+    if let Some(paused) = timed("pausedMs") {
+        parts[0] += &format!(" for {}", span(paused));
+    }
     if !has_ended(state) {
         parts.extend(step(state).map(|step| format!("step {step}")));
     }
-    parts.push(format!("share {} %", percent(number(state, "share"))));
+    let share = number(state, "share");
+    let share_at = parts.len();
+    parts.push(format!("share {} %", percent(share)));
     let sub = text(state, "sub");
+    let is_judged = sub == "Analysing";
     if !sub.is_empty() {
         parts.push(sub);
+    }
+    // It is the time of the share: of the phase only while that is what it is judged by.
+    let exposed = timed("exposureMs").filter(|exposed| *exposed > 0.0);
+    let is_served = share.is_some_and(|share| share > 0.0) && !has_ended(state);
+    if let Some(exposed) = exposed.filter(|_| is_served) {
+        let place = if is_judged { parts.len() - 1 } else { share_at };
+        parts[place] += &format!(" for {}", span(exposed));
     }
     parts.join(", ")
 }
@@ -68,11 +100,35 @@ fn step(state: &Tree) -> Option<String> {
 /// `inconclusive: errors has 164 of 300 canary samples`
 pub(super) fn verdict(state: &Tree) -> String {
     let [kind, why] = ["verdict/kind", "verdict/why"].map(|path| text(state, path));
-    match (kind.is_empty(), why.is_empty()) {
+    let verdict = match (kind.is_empty(), why.is_empty()) {
         (true, _) => String::new(),
         (_, true) => kind,
         _ => format!("{kind}: {why}"),
+    };
+    if is_undone(state) && !verdict.is_empty() {
+        format!("{verdict} (before it was undone)")
+    } else {
+        verdict
     }
+}
+
+/// The newest thing that a person did to it: `pause by ada, 2026-11-21T17:23:49Z: too slow`.
+pub(super) fn by_hand(state: &Tree) -> String {
+    let [verb, by, at, reason] =
+        ["verb", "by", "at", "reason"].map(|field| text(state, &format!("byHand/{field}")));
+    // Every rollout was started by somebody; and who ended one stands in why it has ended.
+    let is_told = has_ended(state) && !because(state).is_empty();
+    if is_told || ["", "start", "retry"].contains(&verb.as_str()) {
+        return String::new();
+    }
+    let mut told = format!("{verb} by {by}");
+    if !at.is_empty() {
+        told += &format!(", {at}");
+    }
+    if !reason.is_empty() {
+        told += &format!(": {reason}");
+    }
+    told
 }
 
 /// Why it has ended; empty while it has not.
@@ -112,6 +168,9 @@ pub(super) fn table(states: &[Tree]) -> String {
         let sub = text(state, "sub");
         if !sub.is_empty() {
             phase = format!("{phase}/{sub}");
+        }
+        if is_undone(state) {
+            phase += "/undone";
         }
         [
             text(state, "route"),
@@ -154,7 +213,10 @@ pub(super) fn page(state: &Tree) -> String {
         Some(Tree::Bool(true)) => "open".to_owned(),
         _ => "closed".to_owned(),
     };
-    let manual = state.get("manual") == Some(&Tree::Bool(true));
+    let mut hand = by_hand(state);
+    if hand.is_empty() && state.get("manual") == Some(&Tree::Bool(true)) {
+        hand = "yes".to_owned();
+    }
     let lines = [
         ("rollout", text(state, "rolloutId")),
         ("seq", text(state, "seq")),
@@ -170,14 +232,7 @@ pub(super) fn page(state: &Tree) -> String {
             "stable",
             pairs("baseWeights", &|percent| percent.to_string()),
         ),
-        (
-            "by hand",
-            if manual {
-                "yes".to_owned()
-            } else {
-                String::new()
-            },
-        ),
+        ("by hand", hand),
         ("started", text(state, "startedAt")),
         ("ended", text(state, "endedAt")),
         ("because", text(state, "endedBecause")),
@@ -214,78 +269,4 @@ pub(super) fn span(milliseconds: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn state(more: serde_json::Value) -> Tree {
-        let mut state = json!({
-            "rolloutId": "7f3a09c2b1d4", "seq": "17", "route": "chat", "phase": "Progressing",
-            "sub": "Analysing", "candidate": {"target": "claude", "hash": "c3d4e5f60718"},
-            "plan": {"steps": [{}, {}, {}, {}]}, "step": 1, "share": 5.0,
-            "verdict": {"kind": "inconclusive", "why": "too few"}, "startedAt": "T",
-        });
-        for (field, value) in more.as_object().unwrap() {
-            state[field] = value.clone();
-        }
-        serde_json::from_value(state).unwrap()
-    }
-
-    #[test]
-    fn where_a_rollout_stands_is_one_line() {
-        assert_eq!(
-            place(&state(json!({}))),
-            "Progressing, step 2 of 4, share 5 %, Analysing"
-        );
-        let paused = json!({"phase": "Paused", "sub": null, "pauseReasons": ["User", "Blind"], "share": 0.25});
-        assert_eq!(
-            place(&state(paused)),
-            "Paused (User, Blind), step 2 of 4, share 0.25 %"
-        );
-        let failed = json!({"phase": "Failed", "sub": null, "share": 0, "endedBecause": "errors"});
-        assert_eq!(
-            told(&state(failed)),
-            "chat → claude (rollout 7f3a09c2b1d4, seq 17): Failed, share 0 %; errors"
-        );
-        assert_eq!(verdict(&state(json!({}))), "inconclusive: too few");
-        assert_eq!(verdict(&state(json!({"verdict": null}))), "");
-    }
-
-    #[test]
-    fn rollouts_are_a_table_and_one_is_a_page() {
-        let table = table(&[state(json!({}))]);
-        let rows: Vec<Vec<&str>> = table
-            .lines()
-            .map(|l| l.split_whitespace().collect())
-            .collect();
-        assert_eq!(rows[0].len(), 9);
-        assert_eq!(
-            rows[1].join(" "),
-            "chat claude 7f3a09c2b1d4 17 Progressing/Analysing 2 of 4 5 % inconclusive T"
-        );
-        let more =
-            json!({"gates": {"go-on": {"open": true}, "x": {}}, "baseWeights": {"gpt": 100.0}});
-        let page = page(&state(more));
-        for line in [
-            "candidate  claude (c3d4e5f60718)\n",
-            "gates      go-on open, x closed\n",
-            "stable     gpt 100\n",
-        ] {
-            assert!(page.contains(line), "no {line:?} in\n{page}");
-        }
-        assert!(!page.contains("ended"), "{page}");
-    }
-
-    #[rustfmt::skip]
-    #[test]
-    fn times_are_as_people_say_them() {
-        let table = [
-            (0.0, "0s"), (170_000.0, "2m50s"), (120_000.0, "2m"), (11_400.0, "11s"),
-            (3_900_000.0, "1h5m"), (7_200_000.0, "2h"), (-5.0, "0s"),
-        ];
-        for (milliseconds, shown) in table {
-            assert_eq!(span(milliseconds), shown);
-        }
-    }
-}
+mod tests;
