@@ -218,7 +218,8 @@ impl Prepared {
     fn keep_state(&mut self, route: &str) -> Result<(), Refusal> {
         let bytes = serde_json::to_vec(&self.state);
         let bytes = bytes.map_err(|bad| Refusal::Internal(bad.to_string()))?;
-        if bytes.len() > BYTES_MAX {
+        // What has ended grows no more, and an end is never refused for its size.
+        if bytes.len() > BYTES_MAX && !self.state.phase.is_terminal() {
             let most = BYTES_MAX / 1024;
             let why = format!(
                 "the rollout's state is {} bytes long, at most {most} KiB",

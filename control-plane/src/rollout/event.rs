@@ -97,8 +97,16 @@ pub struct Checked {
     /// Breaker open, or down, on at least half of the routers: the probe of Preflight.
     pub candidate_down: bool,
     /// Those routers, and all whose samples are fresh.
+    #[serde(skip_serializing_if = "is_zero")]
     pub down_on: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     pub fresh: u32,
+}
+
+/// Left out, so that records from before these were counted keep their hashes.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it so")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -261,4 +269,16 @@ pub fn guard_word(guard: Guard) -> &'static str {
 #[must_use]
 pub fn share_of(percent: f64) -> Share {
     Share::try_from(percent).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_older_programs_did_not_count_changes_no_hash_of_theirs() {
+        let old = r#"{"canarySeriesOn":2,"faults":[],"candidateDown":false}"#;
+        let read: Checked = serde_json::from_str(old).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), old);
+    }
 }

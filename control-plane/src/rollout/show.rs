@@ -13,7 +13,7 @@ use super::{
     commit::{Current, read_state, state_key},
     explained, machine,
     plan::Plan,
-    record::Record,
+    record::{Record, point},
     state::State,
 };
 use crate::{
@@ -218,6 +218,9 @@ async fn find(plane: &Plane, id: &str) -> Result<(Found, Revision), Refusal> {
     Ok((found.ok_or_else(unknown)?, revision))
 }
 
+/// The transition of an undo.
+const UNDONE: &str = "t20";
+
 /// What is left of a rollout whose first records were trimmed. Later rollouts of the route still
 /// know their forerunners' candidates.
 #[derive(Default)]
@@ -241,7 +244,10 @@ impl Rest {
     fn take(&mut self, record: Record) {
         if record.to.is_terminal() {
             let ended = || (record.at.clone(), record.reason.clone());
-            self.ended.get_or_insert_with(ended);
+            let ended = self.ended.get_or_insert_with(ended);
+            if record.transition == UNDONE {
+                ended.1.clone_from(&record.reason);
+            }
         }
         self.newest = Some(record);
     }
@@ -265,6 +271,7 @@ impl Rest {
             "verdict": newest.verdict,
             "endedAt": ended_at,
             "endedBecause": ended_because,
+            "undone": newest.transition == UNDONE,
         });
         // Nobody knows it any more, and it is a text.
         if told["candidate"]["target"].is_null() {
@@ -289,6 +296,9 @@ impl Replay {
         } else {
             let before = self.state.take();
             self.state = before.and_then(|before| after(before, record));
+            // Another program wrote it, whose machine went elsewhere: the record itself is to be told.
+            let is_there = |state: &State| state.phase == record.to && point(state) == record.after;
+            self.state = self.state.take().filter(is_there);
         }
         if let Some(state) = &mut self.state {
             state.events.clear();

@@ -1,8 +1,8 @@
 //! Is this history true? The chain of hashes, and every transition made once more. Pure.
 //!
 //! Each event is put through the very function that decided; what comes out must be what the
-//! records say, their evidence included. A history that begins in the midst of a rollout is checked
-//! as a chain until the next rollout begins. Whoever writes a whole history anew, from its first
+//! records say, their evidence included. A history that begins in the midst of a rollout, or with one
+//! that another version began, is checked as a chain until the next rollout begins. Whoever writes a whole history anew, from its first
 //! state on, is not found out here: the newest hash, kept elsewhere, is what tells.
 
 mod difference;
@@ -26,8 +26,6 @@ use difference::compare;
 
 /// By how much computed numbers may differ, relatively: another machine's logarithms.
 const EVIDENCE_TOLERANCE: f64 = 1e-6;
-/// The first [`VERSION`] whose evidence can be made again.
-const EVIDENCE_SINCE: u32 = 1;
 const NOTHING: Option<()> = None;
 
 /// What was found true.
@@ -42,8 +40,9 @@ pub struct Verified {
     pub decisions: u64,
     /// Records whose evidence was made again.
     pub evidence: u64,
-    /// Records that were replayed, but are too old for their evidence to be made again.
-    pub without_evidence: u64,
+    /// Records of rollouts that an older program began, whose machine and words may have been others:
+    /// the chain alone was checked.
+    pub outdated: u64,
     /// Records at the beginning whose rollout began before them: the chain alone was checked.
     pub unreplayed: u64,
     /// The newest record's hash.
@@ -70,19 +69,28 @@ pub(super) fn verify_by(analyst: &dyn Analyst, records: &[Record]) -> Result<Ver
     let mut verified = Verified::default();
     let mut state: Option<State> = None;
     let mut previous: Option<&Record> = None;
+    let mut is_outdated = false;
     for record in records {
         let broken = |difference| Broken {
             seq: record.seq,
             difference,
         };
         chained(previous, record).map_err(broken)?;
+        if record.state.is_some() {
+            is_outdated = record.version < VERSION;
+        }
         state = match (&record.state, state) {
+            _ if is_outdated => {
+                verified.outdated += 1;
+                None
+            }
             (Some(first), before) => {
                 begun(before.as_ref(), record, first).map_err(broken)?;
                 verified.rollouts += 1;
                 Some(State::clone(first))
             }
             (None, Some(before)) => {
+                exactly("/version", &record.version, &VERSION).map_err(broken)?;
                 verified.events += record.events.len() as u64;
                 Some(replayed(analyst, before, record).map_err(broken)?)
             }
@@ -108,10 +116,6 @@ impl Verified {
     fn replayed(&mut self, record: &Record, state: &State) -> Result<(), Difference> {
         let is_decision = record.decision != Decision::Hold;
         self.decisions += u64::from(is_decision && record.actor.kind == ActorKind::Auto);
-        if record.version < EVIDENCE_SINCE {
-            self.without_evidence += 1;
-            return Ok(());
-        }
         self.evidence += 1;
         let recomputed = evidence(state);
         let at = "/evidence";

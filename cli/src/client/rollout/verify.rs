@@ -34,7 +34,7 @@ pub(super) fn verified(records: &[Tree]) -> Result<String, Failed> {
 fn held(records: &[Record], found: &Verified) -> String {
     let rollout = records.last().map_or("", |record| &record.rollout_id);
     let [from, to] = [records.first(), records.last()].map(|of| of.map_or(0, |record| record.seq));
-    let replayed = found.records - found.unreplayed;
+    let replayed = found.records - found.unreplayed - found.outdated;
     let (records, events) = (found.records, count(found.events, "event", "events"));
     let mut lines = vec![
         format!("the history of rollout {rollout} is true"),
@@ -55,9 +55,9 @@ fn held(records: &[Record], found: &Verified) -> String {
             &format!("of {of}, made again from what was counted: the same"),
         ));
     }
-    if found.without_evidence > 0 {
-        let of = count(found.without_evidence, "record", "records");
-        let why = format!("the evidence of {of}: an older release wrote it, in another form");
+    if found.outdated > 0 {
+        let of = count(found.outdated, "record", "records");
+        let why = format!("decisions and evidence of {of}: an older release began their rollout");
         lines.push(row("unchecked", &why));
     }
     if found.unreplayed > 0 {
@@ -137,7 +137,7 @@ mod tests {
             events: 128,
             decisions: 6,
             evidence: 32,
-            without_evidence: 2,
+            outdated: 2,
             unreplayed: 0,
             head: "5e0c".to_owned(),
         };
@@ -145,7 +145,7 @@ mod tests {
              records     34, seq 9 to 9: each hash and each link holds\n  \
              decisions   6 of the controller, made again from 128 events: the same\n  \
              evidence    of 32 records, made again from what was counted: the same\n  \
-             unchecked   the evidence of 2 records: an older release wrote it, in another form\n  \
+             unchecked   decisions and evidence of 2 records: an older release began their rollout\n  \
              head        5e0c";
         assert_eq!(held(&[record()], &found), told);
     }

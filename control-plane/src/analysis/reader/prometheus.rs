@@ -50,7 +50,7 @@ pub(super) struct Prometheus {
     /// Of its query API, `user:password@` included.
     url: String,
     http: Http,
-    /// The newest question found nobody, or nobody who knows its API.
+    /// The newest question for its time found nobody, or nobody who knows its API.
     is_away: AtomicBool,
 }
 
@@ -71,23 +71,9 @@ impl Prometheus {
         }
     }
 
-    /// Asks, and tells of a server that comes and goes.
     async fn ask(&self, promql: &str, at: Option<Millis>) -> Result<Data, Untold> {
         let told = self.answered(promql, at).await;
-        let is_away = matches!(told, Err(Unheard::Away(_)));
-        if self.is_away.swap(is_away, Ordering::Relaxed) != is_away {
-            let url = self.shown();
-            match &told {
-                Err(Unheard::Away(why)) => {
-                    tracing::warn!(url, %why, "the metrics source went away");
-                }
-                _ => tracing::info!(url, "the metrics source is back"),
-            }
-        }
-        told.map_err(|unheard| match unheard {
-            Unheard::Away(untold) => self.named(untold),
-            Unheard::Refused(untold) => untold,
-        })
+        told.map_err(|unheard| self.named(unheard))
     }
 
     /// Its address, without credentials.
@@ -97,11 +83,15 @@ impl Prometheus {
     }
 
     /// What went wrong with whom, and the way out.
-    fn named(&self, untold: Untold) -> Untold {
+    fn named(&self, unheard: Unheard) -> Untold {
+        let untold = match unheard {
+            Unheard::Away(untold) => untold,
+            Unheard::Refused(untold) => return untold,
+        };
         let (at, why) = (self.shown(), &untold.why);
         let said = match untold.trouble {
             Trouble::Connect => "cannot be reached",
-            Trouble::Timeout => "did not answer",
+            Trouble::Timeout => "did not answer in time",
             _ => "is no Prometheus, or not well",
         };
         let advice = "see --prometheus; it goes on by itself when it answers";
@@ -151,8 +141,21 @@ impl Prometheus {
         Ok(Horizon { until, scrape_ms })
     }
 
+    /// Its time: the first question of each window, and the one that tells whether it is there. A query
+    /// of somebody's that takes too long says nothing of the server.
     async fn time(&self) -> Result<Millis, Untold> {
-        answer::time(self.ask(TIME, None).await?)
+        let told = self.answered(TIME, None).await;
+        let is_away = matches!(told, Err(Unheard::Away(_)));
+        if self.is_away.swap(is_away, Ordering::Relaxed) != is_away {
+            let url = self.shown();
+            match &told {
+                Err(Unheard::Away(why)) => {
+                    tracing::warn!(url, %why, "the metrics source went away");
+                }
+                _ => tracing::info!(url, "the metrics source is back"),
+            }
+        }
+        answer::time(told.map_err(|unheard| self.named(unheard))?)
     }
 }
 

@@ -190,6 +190,11 @@ fn anew(run: &mut Run<'_>, seen: &Seen) -> Option<Transition> {
 /// answers them so.
 fn preflight(run: &mut Run<'_>, tick: &Tick, elapsed_ms: u64) -> Option<Transition> {
     if let Some(told) = down(run, &tick.reading) {
+        // That the metrics cannot be asked is no fault of the candidate's.
+        if told.kind == Verdict::Error {
+            run.state.verdict = Some(told);
+            return None;
+        }
         run.state.clocks.inconclusive_ms += elapsed_ms;
         return overdue(run, run.state.clocks.inconclusive_ms, told);
     }

@@ -8,7 +8,7 @@ use crate::{
     rollout::{
         event::Undo,
         show,
-        state::{Phase, Sub},
+        state::{BYTES_MAX, Phase, Sub},
     },
     stage::told,
 };
@@ -199,4 +199,21 @@ async fn after_its_end_the_figures_are_those_it_was_decided_by() {
     assert_eq!(told["guard"], Json::Null, "{told:#}");
     assert!(fast["ratio"].as_f64() > Some(0.7), "{told:#}");
     assert!(fast["failed"].as_u64() > Some(10), "{told:#}");
+}
+
+#[tokio::test]
+async fn a_state_that_has_grown_too_large_can_still_be_taken_back() {
+    let mut rig = Rig::new().await;
+    rig.start(plan()).await;
+    let mut state = rig.until(|state| state.share > 0.0).await;
+    state.paused_for = "x".repeat(BYTES_MAX);
+    let value = serde_json::to_vec(&state).unwrap();
+    rig.stage
+        .write_raw("rollouts/chat/state", Some(&value))
+        .await;
+    let refused = rig.verb(Verb::Pause { suspend: false }).await.unwrap_err();
+    assert!(matches!(refused, Refusal::TooLarge(_)), "{refused:?}");
+    rig.verb(Verb::Abort).await.unwrap();
+    assert_eq!(rig.state().await.phase, Phase::Aborted);
+    assert_eq!(rig.traffic().await["weights"]["b"], 0.0);
 }

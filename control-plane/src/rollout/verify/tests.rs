@@ -58,7 +58,7 @@ fn a_true_history_is_found_true_whole_or_from_its_midst() {
     assert!(decisions > 2, "{history:#?}");
     assert_eq!(verified.decisions, decisions);
     assert_eq!(
-        (verified.evidence, verified.without_evidence),
+        (verified.evidence, verified.outdated),
         (verified.records, 0)
     );
     assert_eq!(verified.head, history.last().unwrap().hash);

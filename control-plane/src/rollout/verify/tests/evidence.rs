@@ -277,25 +277,32 @@ fn a_lie_in_any_field_of_any_evidence_is_found_and_named() {
 }
 
 #[test]
-fn what_an_older_program_wrote_is_told_as_not_checked_and_a_newer_ones_is_refused() {
+fn what_an_older_program_began_is_checked_as_a_chain_and_a_newer_ones_is_refused() {
     let mut history = history();
     let all = history.len() as u64;
-    let at = position(&history, "t12");
-    assert_eq!(history[at].version, VERSION);
-    // As it was written before there were versions.
-    history[at].version = 0;
-    history[at].evidence = history[at + 1].evidence.clone();
-    assert!(!String::from_utf8_lossy(&history[at].bytes()).contains("version"));
+    let second = history.iter().rposition(|r| r.transition == "t1").unwrap();
+    assert_eq!(history[0].version, VERSION);
+    // As it was written before there were versions, by a machine with other words.
+    for record in &mut history[..second] {
+        record.version = 0;
+        record.evidence = json!({});
+        assert!(!String::from_utf8_lossy(&record.bytes()).contains("version"));
+    }
     let verified = verify(&rehashed(history.clone())).unwrap();
-    assert_eq!((verified.evidence, verified.without_evidence), (all - 1, 1));
-    history[at].version = VERSION;
+    let old = second as u64;
+    assert_eq!((verified.outdated, verified.evidence), (old, all - old));
+    assert_eq!(verified.rollouts, 1);
+    let mut lied = rehashed(history.clone());
+    lied[1].reason.push('!');
+    assert_eq!(verify(&lied).unwrap_err().difference.at, "/hash");
+
+    history[second + 1].version = 0;
     let found = broken(history.clone());
     assert_eq!(
-        found.seq, history[at].seq,
+        found.difference.at, "/version",
         "the mark is no way around: {found}"
     );
-
-    history[at].version = VERSION + 1;
+    history[second + 1].version = VERSION + 1;
     let found = broken(history);
     assert_eq!(found.difference.at, "/version");
 }
