@@ -1,6 +1,6 @@
 //! Where log lines go: stderr, as JSON for programs or text for people.
 
-use std::io::{Stderr, stderr};
+use std::io::{IsTerminal as _, Stderr, stderr};
 
 use serin_proto::v1;
 use tracing_subscriber::{
@@ -37,10 +37,16 @@ pub(crate) fn quiet() {
 
 /// A reader of stderr that has gone away ends no server: what cannot be written is dropped.
 fn lines<S>() -> fmt::Layer<S, fmt::format::DefaultFields, fmt::format::Format, fn() -> Stderr> {
-    fmt::layer()
+    let lines = fmt::layer()
         .with_writer(stderr as fn() -> Stderr)
         .with_target(false)
-        .log_internal_errors(false)
+        .log_internal_errors(false);
+    // Colours are for a terminal, and there only where NO_COLOR does not say otherwise.
+    if stderr().is_terminal() {
+        lines
+    } else {
+        lines.with_ansi(false)
+    }
 }
 
 /// actix calls each answer that we break off an error of the server's; it is the provider's, and

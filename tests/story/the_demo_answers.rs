@@ -85,6 +85,8 @@ async fn a_candidate_that_breaks_is_taken_back_and_no_caller_notices() {
     );
     assert!(printed.contains("; 0 of them failed"), "{printed}");
     assert!(!printed.contains("step 2"), "{printed}");
+    let colour = '\u{1b}';
+    assert!(!printed.contains(colour), "into a pipe: {printed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
