@@ -39,15 +39,23 @@ impl Store for Measured {
         self.store.list(scope, page)
     }
 
+    /// Whoever stops waiting, a runner whose leader is deposed among them: what was sent is counted.
     fn txn(&self, txn: Txn) -> Answer<'_, Outcome> {
-        let fence = fence(&txn);
+        let (store, metrics) = (Arc::clone(&self.store), Arc::clone(&self.metrics));
+        let (fence, receipt) = (fence(&txn), txn.receipt.clone());
         Box::pin(async move {
-            let begun = clock::now();
-            let outcome = self.store.txn(txn).await;
-            let took = clock::now().saturating_duration_since(begun);
-            let result = result(&outcome, fence);
-            self.metrics.txn(self.store.backend(), result, took);
-            outcome
+            let sent = async move {
+                let begun = clock::now();
+                let outcome = store.txn(txn).await;
+                let took = clock::now().saturating_duration_since(begun);
+                metrics.txn(store.backend(), result(&outcome, fence), took);
+                outcome
+            };
+            let ended = tokio::spawn(sent).await;
+            ended.unwrap_or_else(|ended| {
+                let why = ended.to_string();
+                Err(Error::Unknown { receipt, why })
+            })
         })
     }
 
@@ -88,5 +96,64 @@ pub(super) fn result(outcome: &Result<Outcome>, fence: Option<Revision>) -> TxnR
         }
         Err(Error::Unknown { .. }) => TxnResult::Unknown,
         Err(_) => TxnResult::Error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use serin_store::{MemoryStore, Op};
+
+    use super::*;
+    use crate::stage::eventually;
+
+    /// One that does not answer at once.
+    #[derive(Debug)]
+    struct Far(Arc<MemoryStore>);
+
+    impl Store for Far {
+        fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, (Option<Entry>, Revision)> {
+            self.0.get(key)
+        }
+
+        fn list(&self, scope: Scope, page: Page) -> Answer<'_, Listing> {
+            self.0.list(scope, page)
+        }
+
+        fn txn(&self, txn: Txn) -> Answer<'_, Outcome> {
+            Box::pin(async move {
+                tokio::task::yield_now().await;
+                self.0.txn(txn).await
+            })
+        }
+
+        fn watch(&self, scope: Scope, after: Option<Resume>) -> Watch {
+            self.0.watch(scope, after)
+        }
+
+        fn lease(&self, ttl: Duration) -> Answer<'_, Lease> {
+            self.0.lease(ttl)
+        }
+
+        fn backend(&self) -> &'static str {
+            "far"
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_is_counted_though_nobody_waits_for_it_any_more() {
+        let metrics = Metrics::new("1", "c");
+        let far = Arc::new(Far(MemoryStore::new()));
+        let store = Measured::wrap(far, Arc::clone(&metrics));
+        let txn = Txn {
+            ops: vec![Op::Put(Key::new("config/a").unwrap(), "1".into(), None)],
+            ..Txn::default()
+        };
+        assert!(store.txn(txn).now_or_never().is_none());
+        let is_counted = || async {
+            let values = metrics.txns.values();
+            format!("{values:?}").contains("Ok), Count(1)")
+        };
+        eventually(is_counted, |counted| *counted).await;
     }
 }
